@@ -1,0 +1,96 @@
+/*
+ * decide.h - which offers to try, cheapest first, and why not the others.
+ *
+ * A pure function: the same snapshot, query and conditions give the same
+ * decision. That is what lets `explain` show it, `replay` repeat it against
+ * other prices, and a test pin it.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/money.h"
+
+#include "routing/price.h"
+#include "routing/snapshot.h"
+
+/* All that a decision may know of a request. Plain data: kept in the receipt
+ * so that the decision can be made again. Never a prompt. */
+struct query {
+    const char *asked; /* the model the client named */
+    const struct team *team;
+    uint32_t needs;    /* NEED_... */
+    struct text_count text;
+    uint32_t n_messages;
+    int64_t n_images, image_bytes;
+    int64_t max_tokens; /* 0: not asked */
+    int64_t n;          /* choices */
+    bool stream;
+    const struct chat *chat; /* what adapters may refuse; NULL in replay */
+};
+
+/* What the world knew of one offer when it was asked. */
+struct offer_state {
+    bool available;        /* the breaker lets requests through */
+    bool key_ready;        /* at least one key is not cooling down */
+    int32_t latency_ms;    /* to the first byte, smoothed; 0: not known */
+    int32_t input_ppm;     /* true tokens per million estimated; 0: unknown */
+    int32_t output_tokens; /* mean answer seen; 0: not known */
+};
+
+struct conditions {
+    int64_t now_unix_ms;
+    /* Fills *out for one offer. Pure for the length of one decide(). */
+    void (*look)(const void *self, const struct offer *offer,
+                 struct offer_state *out);
+    const void *self;
+};
+
+enum why { /* an offer is not on the list; the words stand in decide.c */
+    WHY_LISTED,
+    WHY_TEAM,         /* the team may not use it */
+    WHY_NO_KEY,       /* no key is configured */
+    WHY_UNPRICED,
+    WHY_TOOLS,
+    WHY_VISION,
+    WHY_JSON,
+    WHY_THINKING,
+    WHY_CONTEXT,      /* the prompt does not fit */
+    WHY_OUTPUT,       /* max_tokens is more than it can give */
+    WHY_CANNOT_SAY,   /* the adapter refuses: see verdict.refusal */
+    WHY_PRICE_CAP,
+    WHY_NO_RATE,      /* no exchange rate to compare by */
+    WHY_BREAKER,      /* failing lately */
+    WHY_KEYS_COOLING,
+    WHY_COUNT,
+};
+
+struct verdict {
+    const struct offer *offer;
+    enum why why;
+    const char *refusal; /* with WHY_CANNOT_SAY */
+    struct usage expected;
+    struct cost cost;      /* expected, in the offer's own currency */
+    struct money compared; /* the same in the snapshot's currency */
+    int32_t latency_ms;
+};
+
+struct decision {
+    struct verdict *verdicts; /* those listed first, in the order to try */
+    uint32_t n_listed, n_verdicts;
+};
+
+enum {
+    EXPECTED_OUTPUT_TOKENS = 300, /* until answers have been seen */
+};
+
+void decide(struct decision *out, const struct snapshot *snapshot,
+            const struct query *query, const struct conditions *conditions,
+            struct arena *a);
+
+void query_of_chat(struct query *out, const struct chat *chat,
+                   const struct team *team);
+
+const char *why_name(enum why why); /* "price_cap" */
+const char *why_help(enum why why); /* a sentence for people */

@@ -1,0 +1,35 @@
+/*
+ * edit.h - small changes over bytes that stay where they are.
+ *
+ * A body goes out as before + patch + after: a list of slices for writev,
+ * nothing copied but the patches. Edits may be added in any order; they must
+ * not overlap.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+struct edit {
+    size_t at, remove; /* bytes [at, at + remove) make way for `insert` */
+    struct slice insert;
+    struct edit *next; /* by ascending `at`; equal: in the order added */
+};
+
+struct edits {
+    struct arena *arena;
+    struct slice body;
+    struct edit *first;
+    size_t n;
+};
+
+void edits_init(struct edits *e, struct slice body, struct arena *a);
+
+/* `insert` must outlive the arena. */
+void edits_add(struct edits *e, size_t at, size_t remove, struct slice insert);
+
+/* The changed body as slices, which live in the arena; *len is their sum. */
+struct slice *edits_slices(const struct edits *e, size_t *n_slices,
+                           size_t *len);
