@@ -1,0 +1,40 @@
+/*
+ * recorder.h - receipts on their way to the ledger and the routing log.
+ *
+ * One ring per worker, one recorder thread: it writes the ledger (SQLite,
+ * WAL, synchronous=FULL, one transaction for all that has gathered) and then
+ * the log. A worker takes a place in its ring before it dispatches anything
+ * and fills it at the end, so a receipt always has room: a full ring, or a
+ * ledger that cannot be written, refuses new work and loses nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+
+#include "record/receipt.h"
+
+struct recorder;
+
+/* Opens or creates ledger.db and routing.jsonl in `state_dir` (made if it is
+ * missing), starts the thread ("bijia-rec"). NULL and a message. */
+struct recorder *recorder_new(const char *state_dir, int n_workers,
+                              char *error, size_t error_size) MUST_CHECK;
+/* Writes everything put so far, then ends the thread. */
+void recorder_free(struct recorder *r);
+
+/* A place for one receipt, from worker `w`'s thread. False: full or broken.
+ * Then exactly one of put (copies; takes the snapshot reference over) and
+ * cancel. */
+bool recorder_reserve(struct recorder *r, int w) MUST_CHECK;
+void recorder_put(struct recorder *r, int w, const struct receipt *receipt);
+void recorder_cancel(struct recorder *r, int w);
+
+/* For /readyz: the ledger takes rows. Any thread. */
+bool recorder_healthy(const struct recorder *r);
+
+/* One receipt as its JSON line (with '\n'); for the log and for tests.
+ * Returns the length, at most `size`. */
+size_t receipt_json(const struct receipt *r, char *text, size_t size);
