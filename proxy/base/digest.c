@@ -1,0 +1,141 @@
+/* SHA256_CTX is a plain value that can be copied on the stack by any thread;
+ * an EVP context must be duplicated on the heap for each use. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "base/digest.h"
+
+#include <assert.h>
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#include "base/fatal.h"
+
+enum {
+    BLOCK_BYTES = 64,
+    INNER_PAD = 0x36,
+    OUTER_PAD = 0x5c,
+};
+
+static_assert(sizeof(SHA256_CTX) <= sizeof(((struct hmac_key *)0)->inner),
+              "a hash state fits into half an hmac_key");
+
+void digest_sha256(unsigned char out[DIGEST_BYTES], struct slice bytes)
+{
+    SHA256_CTX state;
+
+    SHA256_Init(&state);
+    SHA256_Update(&state, bytes.bytes, bytes.len);
+    SHA256_Final(out, &state);
+}
+
+static void pad_init(uint64_t *out, const unsigned char *block,
+                     unsigned char pad)
+{
+    unsigned char padded[BLOCK_BYTES];
+    SHA256_CTX state;
+
+    for (size_t i = 0; i < BLOCK_BYTES; i++)
+        padded[i] = (unsigned char)(block[i] ^ pad);
+    SHA256_Init(&state);
+    SHA256_Update(&state, padded, BLOCK_BYTES);
+    memcpy(out, &state, sizeof(state));
+    wipe(padded, sizeof(padded));
+    wipe(&state, sizeof(state));
+}
+
+void hmac_key_init(struct hmac_key *k, struct slice secret)
+{
+    unsigned char block[BLOCK_BYTES] = {0};
+
+    if (secret.len > BLOCK_BYTES)
+        digest_sha256(block, secret);
+    else
+        memcpy(block, secret.bytes, secret.len);
+    *k = (struct hmac_key){0};
+    pad_init(k->inner, block, INNER_PAD);
+    pad_init(k->outer, block, OUTER_PAD);
+    wipe(block, sizeof(block));
+}
+
+void hmac_sha256(unsigned char out[DIGEST_BYTES], const struct hmac_key *k,
+                 struct slice bytes)
+{
+    SHA256_CTX state;
+
+    memcpy(&state, k->inner, sizeof(state));
+    SHA256_Update(&state, bytes.bytes, bytes.len);
+    SHA256_Final(out, &state);
+    memcpy(&state, k->outer, sizeof(state));
+    SHA256_Update(&state, out, DIGEST_BYTES);
+    SHA256_Final(out, &state);
+    wipe(&state, sizeof(state));
+}
+
+void random_bytes(void *out, size_t len)
+{
+    if (RAND_bytes(out, (int)len) != 1)
+        fatal("no random numbers to be had");
+}
+
+bool digest_equal(const unsigned char a[DIGEST_BYTES],
+                  const unsigned char b[DIGEST_BYTES])
+{
+    return CRYPTO_memcmp(a, b, DIGEST_BYTES) == 0;
+}
+
+uint32_t digest_crc32(struct slice bytes)
+{
+    /* the CRC of each half byte, for the reflected polynomial 0xedb88320 */
+    static const uint32_t table[16] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    uint32_t crc = 0xffffffff;
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        crc ^= (unsigned char)bytes.bytes[i];
+        crc = table[crc & 15] ^ (crc >> 4);
+        crc = table[crc & 15] ^ (crc >> 4);
+    }
+    return ~crc;
+}
+
+const char *digest_text(const unsigned char digest[DIGEST_BYTES],
+                        char text[DIGEST_HEX])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        text[2 * i] = digits[digest[i] >> 4];
+        text[2 * i + 1] = digits[digest[i] & 15];
+    }
+    text[DIGEST_HEX - 1] = '\0';
+    return text;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool digest_parse(unsigned char out[DIGEST_BYTES], const char *hex)
+{
+    if (strlen(hex) != DIGEST_HEX - 1)
+        return false;
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        out[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}
+
+void wipe(void *bytes, size_t len)
+{
+    OPENSSL_cleanse(bytes, len);
+}
