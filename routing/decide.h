@@ -20,7 +20,7 @@
 struct query {
     const char *asked; /* the model the client named */
     const struct team *team;
-    uint32_t needs;    /* NEED_... */
+    uint32_t needs; /* NEED_... */
     struct text_count text;
     uint32_t n_messages;
     int64_t n_images, image_bytes;
@@ -49,19 +49,19 @@ struct conditions {
 
 enum why { /* an offer is not on the list; the words stand in decide.c */
     WHY_LISTED,
-    WHY_TEAM,         /* the team may not use it */
-    WHY_NO_KEY,       /* no key is configured */
+    WHY_TEAM,   /* the team may not use it */
+    WHY_NO_KEY, /* no key is configured */
     WHY_UNPRICED,
     WHY_TOOLS,
     WHY_VISION,
     WHY_JSON,
     WHY_THINKING,
-    WHY_CONTEXT,      /* the prompt does not fit */
-    WHY_OUTPUT,       /* max_tokens is more than it can give */
-    WHY_CANNOT_SAY,   /* the adapter refuses: see verdict.refusal */
+    WHY_CONTEXT,    /* the prompt does not fit */
+    WHY_OUTPUT,     /* max_tokens is more than it can give */
+    WHY_CANNOT_SAY, /* the adapter refuses: see verdict.refusal */
     WHY_PRICE_CAP,
-    WHY_NO_RATE,      /* no exchange rate to compare by */
-    WHY_BREAKER,      /* failing lately */
+    WHY_NO_RATE, /* no exchange rate to compare by */
+    WHY_BREAKER, /* failing lately */
     WHY_KEYS_COOLING,
     WHY_COUNT,
 };

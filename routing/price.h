@@ -16,16 +16,16 @@ enum cost_part {
 };
 
 struct cost {
-    struct money total;             /* in the row's currency; rounded once */
-    struct money part[COST_PARTS];  /* each rounded for itself: to show */
+    struct money total;            /* in the row's currency; rounded once */
+    struct money part[COST_PARTS]; /* each rounded for itself: to show */
     int64_t tokens[COST_PARTS];
     const struct price_row *row;
 };
 
 /* What `usage` costs at `offer` by the price of the instant `at_unix_ms`.
  * False: the offer has no price then (free is a row with zeros). */
-bool price_cost(struct cost *out, const struct offer *offer,
-                int64_t at_unix_ms, const struct usage *usage) MUST_CHECK;
+bool price_cost(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
+                const struct usage *usage) MUST_CHECK;
 
 /* The row that holds at that instant for such usage, or NULL. */
 const struct price_row *price_row_at(const struct offer *offer,
@@ -34,6 +34,5 @@ const struct price_row *price_row_at(const struct offer *offer,
 
 /* Converts by the latest exchange rate of `at_unix_ms` or before; false: the
  * book has none. */
-bool price_convert(struct money *out, const struct snapshot *s,
-                   struct money m, enum currency to,
-                   int64_t at_unix_ms) MUST_CHECK;
+bool price_convert(struct money *out, const struct snapshot *s, struct money m,
+                   enum currency to, int64_t at_unix_ms) MUST_CHECK;

@@ -85,13 +85,13 @@ struct chat {
     struct chat_field field[CHAT_KEY_COUNT];
     const struct chat_message *messages;
     size_t n_messages;
-    const char *model; /* decoded, NUL-terminated */
-    bool stream, include_usage; /* stream_options.include_usage */
+    const char *model;                /* decoded, NUL-terminated */
+    bool stream, include_usage;       /* stream_options.include_usage */
     struct span stream_options_usage; /* its value, if it stands there */
-    int64_t max_tokens; /* of either spelling; 0: not asked */
-    int64_t n;          /* choices asked for, 1 unless told */
-    uint32_t needs;     /* NEED_... */
-    struct text_count text; /* messages and tools */
+    int64_t max_tokens;               /* of either spelling; 0: not asked */
+    int64_t n;                        /* choices asked for, 1 unless told */
+    uint32_t needs;                   /* NEED_... */
+    struct text_count text;           /* messages and tools */
     int64_t n_images, image_bytes;
 };
 

@@ -39,9 +39,9 @@ struct http_request {
     struct http_conn *conn;
     struct arena *arena; /* emptied after the reply is written */
     struct http_head head;
-    struct slice body;   /* at handle; stays until http_release_body() */
-    int64_t began_ms;    /* loop_now_ms() at the first byte of the head */
-    bool handled;        /* handle was called */
+    struct slice body; /* at handle; stays until http_release_body() */
+    int64_t began_ms;  /* loop_now_ms() at the first byte of the head */
+    bool handled;      /* handle was called */
 
     /* Set by the handler; called at most once, if the client leaves (or
      * writes are stuck for write_ms) before the reply is complete. The

@@ -55,10 +55,10 @@ struct slice http_find(const struct http_head *head, const char *name);
 
 /* A chunked body being read; all zero at its start. */
 struct http_chunks {
-    uint64_t left;       /* of the chunk at hand */
+    uint64_t left; /* of the chunk at hand */
     uint32_t line_bytes, extra_bytes, n_chunks;
     uint8_t state;
-    bool done;           /* the last chunk and its trailers are read */
+    bool done; /* the last chunk and its trailers are read */
 };
 
 /* Takes one step: consumes a prefix of `*in` (which shrinks) and puts body

@@ -21,9 +21,9 @@ struct receipt_attempt {
     char id[RECEIPT_ID];
     uint16_t offer;
     uint8_t fault;
-    bool maybe_billed;   /* not NONE, but the vendor may charge for it */
-    bool estimated;      /* `usage` is ours */
-    int32_t status;      /* the vendor's; 0: none came */
+    bool maybe_billed; /* not NONE, but the vendor may charge for it */
+    bool estimated;    /* `usage` is ours */
+    int32_t status;    /* the vendor's; 0: none came */
     int32_t first_byte_ms, total_ms; /* -1: never */
     struct usage usage;
     struct money cost;   /* 0 nanos if surely not billed */
@@ -32,27 +32,27 @@ struct receipt_attempt {
 
 struct receipt_other {
     uint16_t offer;
-    uint8_t why;          /* enum why; WHY_LISTED: dearer than the chosen */
+    uint8_t why;           /* enum why; WHY_LISTED: dearer than the chosen */
     struct money compared; /* its expected cost; listed ones only */
 };
 
 struct receipt {
     char id[RECEIPT_ID];
-    int64_t at_unix_ms; /* when the request had come */
+    int64_t at_unix_ms;        /* when the request had come */
     struct snapshot *snapshot; /* a reference of its own */
     uint32_t team;
     char key_id[16];
-    char asked[96];     /* bounded, printable; not known if refused early */
+    char asked[96]; /* bounded, printable; not known if refused early */
     bool stream;
-    int32_t status;     /* the client's */
-    uint8_t fault;      /* the exchange's end */
+    int32_t status; /* the client's */
+    uint8_t fault;  /* the exchange's end */
     uint32_t n_attempts, n_others, others_omitted;
-    int32_t chosen;     /* index into attempts, -1: none answered */
+    int32_t chosen; /* index into attempts, -1: none answered */
     int64_t estimated_input, expected_output;
     struct money expected; /* of the first listed offer, compared currency */
     struct money cost;     /* of all attempts, compared currency */
     bool has_runner_up;
-    uint16_t runner_up;    /* offer */
+    uint16_t runner_up;          /* offer */
     struct money runner_up_cost; /* same usage there, compared currency */
     int32_t first_byte_ms, total_ms;
     struct receipt_attempt attempts[RECEIPT_ATTEMPTS];

@@ -20,8 +20,8 @@ struct recorder;
 
 /* Opens or creates ledger.db and routing.jsonl in `state_dir` (made if it is
  * missing), starts the thread ("bijia-rec"). NULL and a message. */
-struct recorder *recorder_new(const char *state_dir, int n_workers,
-                              char *error, size_t error_size) MUST_CHECK;
+struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
+                              size_t error_size) MUST_CHECK;
 /* Writes everything put so far, then ends the thread. */
 void recorder_free(struct recorder *r);
 

@@ -41,7 +41,7 @@ void health_set_rules(struct health *h, struct health_rules rules);
 struct health_view {
     bool available;
     int32_t latency_ms, input_ppm, output_tokens; /* 0: not known */
-    int64_t cool_until_ms; /* loop time; for keys */
+    int64_t cool_until_ms;                        /* loop time; for keys */
 };
 
 void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
@@ -58,8 +58,8 @@ bool health_begin(struct health *h, uint32_t slot, int64_t now_ms,
                   struct health_ticket *out) MUST_CHECK;
 /* fault_traits(fault)->blame decides: BLAME_OFFER counts against it,
  * FAULT_NONE for it, anything else gives a probe back. */
-void health_end(struct health *h, struct health_ticket ticket,
-                enum fault fault, int32_t first_byte_ms, int64_t now_ms);
+void health_end(struct health *h, struct health_ticket ticket, enum fault fault,
+                int32_t first_byte_ms, int64_t now_ms);
 /* A vendor asked for patience with this offer or key: at least until then. */
 void health_cool(struct health *h, uint32_t slot, int64_t until_ms);
 

@@ -13,9 +13,9 @@
 #include "base/loop.h"
 #include "base/slice.h"
 
-#include "http/parse.h"
-
 #include "vendors/fault.h"
+
+#include "http/parse.h"
 
 struct upstream;
 struct upstream_call;
