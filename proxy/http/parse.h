@@ -33,7 +33,7 @@ struct http_head {
     /* both */
     bool keep_alive;
     int64_t body_len; /* >= 0, or HTTP_UNTIL_CLOSE, HTTP_CHUNKED */
-    struct http_header headers[HTTP_HEADERS_MOST];
+    struct http_header *headers; /* the caller's, see http_parse_request() */
     size_t n_headers;
 };
 
@@ -41,9 +41,11 @@ struct http_head {
  * first) remembers how far earlier calls have looked. */
 size_t http_head_end(const char *bytes, size_t len, size_t *seen);
 
-/* The whole head, empty line included. Slices point into `bytes`. 0, or the
- * status to refuse a request with (400, 405, 411, 431, 501, 505); for an
- * answer any non-zero is nonsense. *why is a constant sentence. */
+/* The whole head, empty line included. Slices point into `bytes`; before the
+ * call out->headers is set to room for `headers_most` (<= HTTP_HEADERS_MOST)
+ * of them. 0, or the status to refuse a request with (400, 414, 417, 431,
+ * 501, 505); for an answer any non-zero is nonsense. *why is a constant
+ * sentence. */
 int http_parse_request(struct http_head *out, struct slice bytes,
                        size_t headers_most, const char **why) MUST_CHECK;
 /* Statuses 1xx, 204 and 304 have no body; we never send HEAD. */
