@@ -1,0 +1,52 @@
+#!/bin/sh
+# run.sh - measures bijia, nginx proxy_pass and haproxy side by side.
+#
+#   sh tests/bench/run.sh [--json FILE] [--quick] [--only NAME] [--help]
+#
+# Builds the release, installs what is missing (as root), takes about
+# fifteen minutes, and wants a quiet machine with two cores or more.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+caller=$(pwd)
+
+missing=""
+need() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || missing="$missing $2"; }
+need nginx nginx-light
+need haproxy haproxy
+need valgrind valgrind
+need strace strace
+need openssl openssl
+need python3 python3
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "bench: please install:$missing" >&2
+        exit 1
+    fi
+    # a server that the package starts by itself would disturb the runs
+    printf '#!/bin/sh\nexit 101\n' >/tmp/policy-rc.d.$$
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        install -m 755 /tmp/policy-rc.d.$$ /usr/sbin/policy-rc.d
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    rm -f /tmp/policy-rc.d.$$
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+PATH=$PATH:/usr/sbin:/sbin
+
+targets="bijia bench_mock bench_load"
+case " $* " in
+*" --proxies "*bijia*) ;;
+*" --proxies "*) targets="bench_mock bench_load" ;;
+*" --help "* | *" -h "*) targets="" ;;
+esac
+if [ -n "$targets" ]; then
+    cd "$root"
+    cmake --preset release >/dev/null
+    # shellcheck disable=SC2086
+    cmake --build --preset release --target $targets
+fi
+cd "$caller"
+python3 "$root/tests/bench/bench.py" --tools "$root/build/release/tests/bench" \
+    --bijia "$root/build/release/proxy/bijia" "$@"
