@@ -1,0 +1,1 @@
+"""The machinery of the simulated market: HTTP, orders, tokens, bills. It knows no vendor by name."""

@@ -1,0 +1,432 @@
+"""call.py - one execution at one vendor: from the request on the wire to the line in the record.
+
+    read -> judge (orders, key, vendor's refusals, tokens, answer) -> wait -> head -> events -> bill
+
+The answer and its price are settled before anything is sent; what is still open is how much of it
+goes out. finish() writes the bill once, whoever calls first: the end of the answer, an order that
+breaks it, or the client who leaves.
+"""
+from __future__ import annotations
+
+import asyncio
+import time
+from decimal import Decimal
+
+from .ask import Ask, Refusal
+from .bills import cost, spell
+from .framing import Framer
+from .orders import NO_PLAN
+
+STATUS_CLASS = {400: "invalid", 401: "bad_key", 402: "no_money", 403: "forbidden",
+                404: "unknown_model", 413: "too_long", 422: "invalid", 429: "rate_limit",
+                451: "filtered", 500: "server_error"}
+
+
+class Ended(Exception):
+    """An order ended the response; the connection is closed already."""
+
+
+class Call:
+    def __init__(self, market, conn, request, vendor):
+        self.market, self.conn, self.request, self.vendor = market, conn, request, vendor
+        self.t_start, self.wall = time.monotonic(), time.time()
+        self.at = self.wall + market.settings["clock_shift_s"]
+        self.attempt = request.headers.get("x-bijia-attempt")
+        self.number = market.next_call()
+        self.ask: Ask | None = None
+        self.model = self.key = None
+        self.plan = NO_PLAN
+        self.refusal: Refusal | None = None
+        self.answers: list = []
+        self.entry: dict | None = None
+        self.status: int | None = None
+        self.thinks = False
+        self.usage = {"prompt": 0, "cached": 0, "write": 0, "completion": 0, "thinking": 0}
+        self.sent_tokens = self.sent_thinking = self.sent_events = self.sent_bytes = 0
+        self.head_bytes = 0
+        self.t_first_byte: float | None = None
+        self.told: dict | None = None
+        self.done = False
+        self.framer: Framer | None = None
+
+    # -- judging --------------------------------------------------------------------------------
+
+    def judge(self) -> None:
+        request, vendor, refusal = self.request, self.vendor, None
+        self.key = vendor.read_key(request)
+        try:
+            self.ask = Ask.read(request.body)
+            self.model = self.ask.model
+        except Refusal as error:
+            refusal = error
+        self.plan = self.market.orders.plan(vendor.name, self.model, self.key,
+                                            bool(self.ask and self.ask.stream), request.early)
+        try:
+            self.refuse(refusal)
+            self.prepare()
+        except Refusal as error:
+            self.refusal = error
+
+    def refuse(self, refusal: Refusal | None) -> None:
+        plan, vendor = self.plan, self.vendor
+        if plan.error_class is not None:
+            raise Refusal(plan.error_class)
+        if plan.status is not None and (plan.status != 200 or plan.body is not None):
+            raise Refusal(STATUS_CLASS.get(plan.status, "overloaded"))
+        error_class = vendor.judge_key(self.key)
+        if error_class:
+            raise Refusal(error_class)
+        if refusal is not None:
+            raise refusal
+        vendor.refuse(self.ask)
+
+    def prepare(self) -> None:
+        ask, vendor, plan, usage = self.ask, self.vendor, self.plan, self.usage
+        self.entry = self.market.prices.find(vendor.name, ask.model)
+        if self.entry is None:
+            raise Refusal("unknown_model")
+        text, usage["prompt"] = ask.prompt(vendor.family, vendor.text_of)
+        if usage["prompt"] > vendor.context_of(ask.model):
+            raise Refusal("too_long", tokens=usage["prompt"], limit=vendor.context_of(ask.model))
+        self.thinks = vendor.thinks(ask)
+        self.answers = vendor.answer(ask, plan, self.thinks)
+        usage["completion"] = sum(a.tokens() for a in self.answers)
+        usage["thinking"] = sum(a.thinking_tokens() for a in self.answers)
+        self.remember(text)
+
+    def remember(self, text: str) -> None:
+        vendor, usage = self.vendor, self.usage
+        if usage["prompt"] < vendor.cache_min:
+            return
+        scope = "%s\0%s\0%s" % (vendor.name, self.key, self.model)
+        reach = int(self.market.cache.reach(scope, text) * usage["prompt"])
+        reach -= reach % vendor.cache_unit
+        usage["cached"] = reach if reach >= vendor.cache_min else 0
+        if vendor.cache_writes and "cache_write" in self.entry["rows"][0]:
+            whole = usage["prompt"] - usage["prompt"] % vendor.cache_unit
+            usage["write"] = max(0, whole - usage["cached"])
+
+    # -- playing --------------------------------------------------------------------------------
+
+    async def play(self) -> bool:
+        """True: the connection may be used again."""
+        self.judge()
+        plan = self.plan
+        try:
+            if plan.latency_ms:
+                await asyncio.sleep(plan.latency_ms / 1000)
+            if plan.close_after_request:
+                self.finish("closed")
+                self.conn.cut(plan.cut or "fin")
+                return False
+            if plan.silent:
+                await forever()
+            if self.refusal is not None:
+                return await self.play_refusal()
+            return await self.play_answer()
+        except Ended:
+            return False
+
+    async def play_refusal(self) -> bool:
+        plan, vendor = self.plan, self.vendor
+        fill = dict(self.refusal.fill)
+        if plan.message is not None:
+            fill["message"] = plan.message
+        status, body, headers = vendor.error(self, self.refusal.error_class, fill)
+        self.status = status = int(plan.status or status)
+        if plan.retry_after is not None:
+            headers = headers + [("Retry-After", str(plan.retry_after))]
+        if plan.body is not None:
+            body = plan.body.encode()
+        await self.respond(status, headers, plan.content_type or vendor.json_type, [body], body,
+                           stream=False)
+        return self.end("refused")
+
+    async def play_answer(self) -> bool:
+        plan, vendor, ask = self.plan, self.vendor, self.ask
+        self.status = 200
+        headers = vendor.headers(self)
+        if plan.retry_after is not None:
+            headers = headers + [("Retry-After", str(plan.retry_after))]
+        if ask.stream:
+            return await self.play_stream(headers)
+        self.told = vendor.told_usage(self)
+        whole = vendor.full(self)
+        blank = b"\n" * vendor.blank_lines
+        if blank and not plan.framing:
+            await self.respond(200, headers, plan.content_type or vendor.json_type, [blank, whole],
+                               None, stream=True)
+        else:
+            whole = blank + whole
+            await self.respond(200, headers, plan.content_type or vendor.json_type, [whole], whole,
+                               stream=False)
+        return self.end("complete")
+
+    async def respond(self, status, headers, content_type, parts, whole, stream: bool) -> None:
+        plan = self.plan
+        self.framer = framer = Framer(plan.framing, stream)
+        if framer.mode == "length" and whole is not None:
+            whole = framer.body(whole)
+            parts = [whole]
+        head = framer.head(status, self.all_headers(headers, content_type), whole)
+        if len(parts) == 1 and plan is NO_PLAN:
+            self.generated()
+            await self.send(head + framer.part(parts[0]) + framer.end())
+            return
+        await self.send_head(head)
+        await self.nap(plan.first_chunk_ms)
+        for part in parts[:-1]:
+            await self.send(framer.part(part))
+        self.generated()
+        await self.send(framer.part(parts[-1]) + framer.end())
+
+    def generated(self) -> None:
+        """From here on a whole answer is generated, and owed, even if nobody reads it."""
+        self.sent_tokens, self.sent_thinking = self.usage["completion"], self.usage["thinking"]
+
+    async def send_head(self, head: bytes) -> None:
+        if self.plan.silent_headers:
+            await self.send(head[:len(head) // 2])
+            await forever()
+        self.head_bytes = len(head)
+        await self.send(head)
+        if self.framer.row.get("endless"):
+            while True:
+                await self.send(b"X-Endless: " + b"y" * 1000 + b"\r\n")
+                await asyncio.sleep(0.001)
+
+    async def play_stream(self, headers) -> bool:
+        plan, vendor = self.plan, self.vendor
+        self.framer = framer = Framer(plan.framing, True)
+        whole = None
+        if framer.mode == "length":
+            whole = b"".join(data for data, _, _ in self.wire_events() if isinstance(data, bytes))
+            whole = framer.body(whole)
+        content_type = plan.content_type or vendor.stream_type
+        await self.send_head(framer.head(200, self.all_headers(headers, content_type), whole))
+        await self.nap(plan.first_chunk_ms)
+        if plan.heartbeats_only is not None:
+            while True:
+                await self.send(framer.part(vendor.heartbeat.encode() + b"\n\n"))
+                await asyncio.sleep(plan.heartbeats_only / 1000)
+        if whole is not None and framer.row.get("gzip"):
+            await self.send(whole + framer.end())
+            self.sent_tokens = self.usage["completion"]
+            return self.end("complete")
+        return await self.play_events()
+
+    async def play_events(self) -> bool:
+        plan, framer = self.plan, self.framer
+        group, joined = int(plan.events_per_write or 1), []
+        error_at, cut_at, silence_at = (plan.error_in_stream, plan.cut_after_events,
+                                        plan.silence_after_events)
+        breaks = error_at is not None or cut_at is not None or silence_at is not None
+        for data, tokens, thinking in self.wire_events():
+            if not isinstance(data, bytes):
+                await self.nap(data)
+                continue
+            if breaks:
+                if joined:
+                    await self.send(b"".join(joined))
+                    joined = []
+                if self.sent_events == silence_at:
+                    await forever()
+                if self.sent_events == cut_at:
+                    self.cut_now()
+                if self.sent_events == error_at:
+                    return await self.play_error_event()
+            if plan.chunk_ms and self.sent_events:
+                await self.nap(plan.chunk_ms)
+            self.sent_events += 1
+            self.sent_tokens += tokens
+            self.sent_thinking += thinking
+            joined.append(framer.part(data))
+            if len(joined) >= group:
+                await self.send(joined[0] if group == 1 else b"".join(joined))
+                joined = []
+        if plan.keep_open_after_done:
+            await self.send(b"".join(joined))
+            self.finish("complete")
+            await forever()
+        await self.send(b"".join(joined) + framer.end())
+        return self.end("complete")
+
+    async def play_error_event(self) -> bool:
+        text = self.vendor.error_event(self)
+        await self.send(self.framer.part(self.sse(None, text)))
+        end = self.vendor.error_event_end
+        if end is not None:
+            await self.send(self.framer.part(self.sse(None, end)))
+        await self.send(self.framer.end())
+        return self.end("error_in_stream")
+
+    def wire_events(self):
+        """(bytes or a wait in ms, tokens, thinking tokens) of the stream as the vendor spells it."""
+        for kind, data, tokens, thinking in self.vendor.events(self):
+            if kind == "wait":
+                yield data, 0, 0
+            elif kind == "comment":
+                yield self.sse_lines([data, ""]), 0, 0
+            else:
+                yield self.sse(kind or None, data), tokens, thinking
+
+    def sse(self, event: str | None, data: str) -> bytes:
+        plan = self.plan
+        if plan is NO_PLAN and event is None:
+            space = " " if self.vendor.data_space else ""
+            return f"data:{space}{data}\n\n".encode()
+        space = " " if self.vendor.data_space and not plan.no_space else ""
+        lines = ["event:" + space + event] if event else []
+        return self.sse_lines(lines + ["data:" + space + data, ""])
+
+    def sse_lines(self, lines: list[str]) -> bytes:
+        name = "crlf" if self.plan.crlf else self.plan.line_end or "lf"
+        eol = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}[name]
+        return (eol.join(lines) + eol).encode()
+
+    # -- sending --------------------------------------------------------------------------------
+
+    def all_headers(self, headers, content_type) -> list[tuple[str, str]]:
+        plan = self.plan
+        out = [("Content-Type", content_type)] + headers
+        if plan.headers:
+            out += [(k, str(v)) for k, v in plan.headers.items()]
+        if plan.close_after_answer == "announced" or self.request.early:
+            out.append(("Connection", "close"))
+        return out
+
+    async def nap(self, ms) -> None:
+        """Waits; with heartbeat_ms, comment lines keep the stream alive meanwhile."""
+        if not ms:
+            return
+        beat = self.plan.heartbeat_ms
+        until = time.monotonic() + ms / 1000
+        while beat and self.ask is not None and self.ask.stream:
+            left = until - time.monotonic()
+            if left <= beat / 1000:
+                break
+            await asyncio.sleep(beat / 1000)
+            await self.send(self.framer.part(self.sse_lines([self.vendor.heartbeat, ""])))
+        await asyncio.sleep(max(0.0, until - time.monotonic()))
+
+    async def send(self, data: bytes) -> None:
+        plan = self.plan
+        if plan is NO_PLAN:
+            await self.write(data)
+            return
+        limit, end = self.limit()
+        if limit is not None and self.sent_bytes + len(data) >= limit:
+            await self.drip(data[:limit - self.sent_bytes])
+            if end == "silence":
+                await forever()
+            self.cut_now()
+        await self.drip(data)
+
+    def limit(self):
+        plan = self.plan
+        if plan.cut_at_byte is not None:
+            return int(plan.cut_at_byte), "cut"
+        if plan.cut_at_body_byte is not None and self.head_bytes:
+            return int(plan.cut_at_body_byte) + self.head_bytes, "cut"
+        if plan.silence_at_byte is not None:
+            return int(plan.silence_at_byte), "silence"
+        return None, None
+
+    async def drip(self, data: bytes) -> None:
+        plan = self.plan
+        step, ms = plan.split, 0
+        if plan.trickle:
+            step, ms = plan.trickle.get("bytes", 1), plan.trickle.get("ms", 10)
+        if not step:
+            await self.write(data)
+            return
+        for at in range(0, len(data), int(step)):
+            await self.write(data[at:at + int(step)])
+            await asyncio.sleep(ms / 1000)
+
+    async def write(self, data: bytes) -> None:
+        if not data:
+            return
+        if self.t_first_byte is None:
+            self.t_first_byte = time.monotonic()
+        self.sent_bytes += len(data)
+        await self.conn.write(data)
+
+    def cut_now(self) -> None:
+        self.finish("cut")
+        self.conn.cut(self.plan.cut or "fin")
+        raise Ended
+
+    def end(self, how: str) -> bool:
+        self.finish(how)
+        if self.plan.close_after_answer == "silent":
+            self.conn.cut("notify")
+            return False
+        return not (self.framer.close or self.plan.close_after_answer)
+
+    # -- the bill -------------------------------------------------------------------------------
+
+    def client_left(self) -> None:
+        if not self.done:
+            self.market.count_cancel(self)
+            self.finish("client_gone")
+
+    def rule(self, end: str) -> str:
+        plan, vendor = self.plan, self.vendor
+        if self.refusal is not None:
+            return "none"
+        if plan.bill is not None:
+            return plan.bill
+        if end == "complete":
+            return "none" if plan.usage == "zero" else "full"
+        if end == "closed" or (end == "error_in_stream" and vendor.errors_are_free):
+            return "none"
+        if end == "client_gone" and not vendor.cancel_stops_billing:
+            return "full"
+        return "sent"
+
+    def billed_usage(self, rule: str) -> dict:
+        usage = dict(self.usage)
+        if rule == "none":
+            return dict.fromkeys(usage, 0)
+        if rule == "prompt":
+            usage["completion"] = usage["thinking"] = 0
+        elif rule == "sent":
+            usage["completion"] = min(self.sent_tokens, usage["completion"])
+            usage["thinking"] = min(self.sent_thinking, usage["thinking"])
+        return usage
+
+    def price(self, usage: dict) -> tuple[Decimal, dict | None]:
+        if self.entry is None or not any(usage.values()):
+            return Decimal(0), None
+        row = self.market.prices.row(self.entry, usage, self.at, self.thinks)
+        return cost(row, usage), row
+
+    def finish(self, end: str) -> None:
+        if self.done:
+            return
+        self.done = True
+        rule = self.rule(end)
+        usage = self.billed_usage(rule)
+        amount, row = self.price(usage)
+        conn, now = self.conn, time.monotonic()
+        self.market.call_ended(self, {
+            "attempt": self.attempt, "vendor": self.vendor.name, "model": self.model,
+            "key": self.key, "stream": bool(self.ask and self.ask.stream), "status": self.status,
+            "end": end, "how": conn.gone_how if end == "client_gone" else None, "rule": rule,
+            "error_class": self.refusal.error_class if self.refusal else None,
+            "prompt_tokens": usage["prompt"], "cached_tokens": usage["cached"],
+            "cache_write_tokens": usage["write"], "completion_tokens": usage["completion"],
+            "thinking_tokens": usage["thinking"], "thinks": self.thinks,
+            "amount": spell(amount), "currency": self.entry["currency"] if self.entry else None,
+            "price": row, "usage_told": self.told,
+            "cancel_stops_billing": self.vendor.cancel_stops_billing,
+            "bytes": self.sent_bytes, "events": self.sent_events,
+            "at": round(self.at, 6), "wall_start": round(self.wall, 6),
+            "t_start": self.t_start, "t_first_byte": self.t_first_byte,
+            "t_end": conn.gone_at if end == "client_gone" else now,
+            "orders": self.plan.orders or []})
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
