@@ -36,7 +36,7 @@ struct offer_state {
     bool key_ready;        /* at least one key is not cooling down */
     int32_t latency_ms;    /* to the first byte, smoothed; 0: not known */
     int32_t input_ppm;     /* true tokens per million estimated; 0: unknown */
-    int32_t output_tokens; /* mean answer seen; 0: not known */
+    int32_t output_tokens; /* mean of one choice; 0: not known */
 };
 
 struct conditions {
@@ -85,9 +85,21 @@ enum {
     EXPECTED_OUTPUT_TOKENS = 300, /* until answers have been seen */
 };
 
+/* All that query->asked may mean, each with a verdict: the listed ones by
+ * compared cost, then latency (unknown: last), then name; the others behind
+ * them in the snapshot's order, each with the first reason that holds. An
+ * offer that is out shows what it would have cost, where that is known.
+ * Nobody called so: no verdicts. Everything lives in `a`. */
 void decide(struct decision *out, const struct snapshot *snapshot,
             const struct query *query, const struct conditions *conditions,
             struct arena *a);
+
+/* What an offer is expected to consume: the tokenizer's estimate, corrected
+ * by what was seen; the mean answer (or EXPECTED_OUTPUT_TOKENS), at most
+ * max_tokens and what the model can give, for each choice. Pure. */
+struct usage usage_expected(const struct offer *offer,
+                            const struct query *query,
+                            const struct offer_state *state);
 
 void query_of_chat(struct query *out, const struct chat *chat,
                    const struct team *team);

@@ -1,0 +1,42 @@
+/*
+ * compile.h - how a snapshot is made, for the files that make it.
+ *
+ *   compile_vendors   URLs, adapters, quirks, keys     vendor.c
+ *   compile_offers    models of vendors, their names   offer.c
+ *   compile_prices    rows, exchange rates             prices.c
+ *   compile_policy    aliases, teams and their rules   policy.c
+ *   compile_keys      the teams' keys                  team_key.c
+ *
+ * Each goes on after an error, so that all complaints are told at once.
+ */
+#pragma once
+
+#include "conf/conf.h"
+#include "conf/diag.h"
+
+#include "routing/names.h"
+#include "routing/snapshot.h"
+
+struct compiling {
+    struct snapshot *s;
+    const struct conf *conf;
+    struct arena *arena;
+    struct names *names;
+    const struct secret_source *secrets;
+    struct diag *diag;
+    /* the snapshot's own, while they may still be written */
+    struct vendor *vendors;
+    struct offer *offers;
+    const struct offer **each; /* by index: what offer_sets point into */
+};
+
+void compile_vendors(struct compiling *c);
+void compile_offers(struct compiling *c);
+void compile_prices(struct compiling *c);
+void compile_policy(struct compiling *c);
+void compile_keys(struct compiling *c);
+
+/* Names end up in headers, logs and patterns: 1 to 128 printable ASCII
+ * characters without blanks, and no '*'. Complains. */
+bool name_is_fit(struct compiling *c, const struct place *at, const char *what,
+                 const char *name) MUST_CHECK;

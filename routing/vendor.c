@@ -1,0 +1,264 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/digest.h"
+
+#include "routing/compile.h"
+#include "routing/suggest.h"
+#include "routing/url.h"
+
+/* A secret's id tells two keys apart in memory and means nothing outside:
+ * the key it is made with is drawn once per process. */
+static struct hmac_key id_key;
+static pthread_once_t id_key_once = PTHREAD_ONCE_INIT;
+
+static void id_key_draw(void)
+{
+    char bytes[DIGEST_BYTES];
+
+    random_bytes(bytes, sizeof(bytes));
+    hmac_key_init(&id_key, (struct slice){bytes, sizeof(bytes)});
+    wipe(bytes, sizeof(bytes));
+}
+
+static uint64_t secret_id(struct slice text)
+{
+    unsigned char digest[DIGEST_BYTES];
+    uint64_t id;
+
+    pthread_once(&id_key_once, id_key_draw);
+    hmac_sha256(digest, &id_key, text);
+    memcpy(&id, digest, sizeof(id));
+    return id;
+}
+
+static void wipe_text(void *text)
+{
+    wipe(text, strlen(text));
+}
+
+/* What a header can carry and a vendor would have issued. */
+static const char *secret_is_unfit(struct slice text)
+{
+    if (text.len > SECRET_BYTES_MOST)
+        return "is longer than 512 bytes";
+    for (size_t i = 0; i < text.len; i++)
+        if (text.bytes[i] <= ' ' || text.bytes[i] > '~')
+            return "holds a blank or a character that no key has";
+    return NULL;
+}
+
+struct key_list {
+    struct secret *keys;
+    uint32_t n;
+};
+
+static void add_key(struct compiling *c, struct key_list *list,
+                    const struct place *at, struct slice text)
+{
+    const char *unfit = secret_is_unfit(text);
+    uint64_t id;
+    char *copy;
+
+    if (unfit) {
+        diag_error(c->diag, at, "the key found here %s", unfit);
+        return;
+    }
+    id = secret_id(text);
+    for (uint32_t i = 0; i < list->n; i++)
+        if (list->keys[i].id == id)
+            return;
+    if (list->n == VENDOR_KEYS_MOST) {
+        diag_error(c->diag, at, "more than %d keys for one vendor",
+                   VENDOR_KEYS_MOST);
+        return;
+    }
+    copy = arena_strndup(c->arena, text.bytes, text.len);
+    arena_defer(c->arena, wipe_text, copy);
+    list->keys[list->n++] = (struct secret){.text = copy, .id = id};
+}
+
+/* Several keys stand one a line, or with commas between. */
+static void split_keys(struct compiling *c, struct key_list *list,
+                       const struct place *at, const char *text)
+{
+    static const char blanks[] = " \t\r", ends[] = "\n,";
+
+    while (*text) {
+        size_t len = strcspn(text, ends);
+        const char *next = text + len + (text[len] != '\0');
+
+        while (len > 0 && strchr(blanks, *text)) {
+            text++;
+            len--;
+        }
+        while (len > 0 && strchr(blanks, text[len - 1]))
+            len--;
+        if (len > 0)
+            add_key(c, list, at, (struct slice){text, len});
+        text = next;
+    }
+}
+
+static void read_keys(struct compiling *c, struct vendor *v)
+{
+    const struct conf_vendor *conf = v->conf;
+    struct key_list list = {0};
+
+    if (conf->n_keys == 0 || v->auth == AUTH_NONE)
+        return;
+    list.keys = arena_alloc(c->arena, VENDOR_KEYS_MOST * sizeof(*list.keys));
+    for (size_t i = 0; i < conf->n_keys; i++) {
+        const struct conf_key_source *from = &conf->keys[i];
+        int before = c->diag->errors;
+        char *text = c->secrets->read(c->secrets->self, from, c->conf->dir,
+                                      c->arena, c->diag);
+
+        if (text) {
+            split_keys(c, &list, &from->place, text);
+            wipe_text(text);
+        } else if (from->file && c->diag->errors == before) {
+            diag_warning(c->diag, &from->place, "there is no file %s",
+                         from->file);
+        }
+    }
+    v->keys = list.keys;
+    v->n_keys = list.n;
+}
+
+static void read_url(struct compiling *c, struct vendor *v)
+{
+    const char *text = v->conf->base_url;
+    struct url url;
+    const char *wrong = url_read(&url, text, c->arena);
+
+    if (wrong) {
+        diag_error(c->diag, &v->conf->place, "the base_url of \"%s\" %s",
+                   v->name, wrong);
+    } else if (!url.tls && v->auth != AUTH_NONE && !url_is_local(&url)) {
+        diag_warning(c->diag, &v->conf->place,
+                     "the key of \"%s\" goes over the network in the clear: "
+                     "its base_url is not https",
+                     v->name);
+    }
+    v->tls = url.tls;
+    v->host = url.host;
+    v->port = url.port;
+    v->base_path = url.path;
+}
+
+static void read_auth(struct compiling *c, struct vendor *v)
+{
+    static const char *const names[] = {
+        [AUTH_BEARER] = "bearer",
+        [AUTH_API_KEY] = "api-key",
+        [AUTH_NONE] = "none",
+    };
+    const char *auth = v->conf->auth;
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (auth && strcmp(auth, names[i]) == 0) {
+            v->auth = (enum auth_kind)i;
+            return;
+        }
+    }
+    if (auth)
+        diag_error(c->diag, &v->conf->place,
+                   "\"%s\" wants auth \"%s\"; known are bearer, api-key, none",
+                   v->name, auth);
+}
+
+/* Words that were looked for in vain, and those that would have been found. */
+struct listing {
+    char text[512];
+    size_t len;
+    struct suggestion near;
+};
+
+static void list_add(void *to, const char *name, const char *help)
+{
+    struct listing *l = to;
+    int n = snprintf(l->text + l->len, sizeof(l->text) - l->len, "%s%s",
+                     l->len ? ", " : "", name);
+
+    (void)help;
+    suggest(&l->near, name);
+    if (n > 0 && l->len + (size_t)n < sizeof(l->text))
+        l->len += (size_t)n;
+    else
+        l->text[l->len] = '\0';
+}
+
+static void read_language(struct compiling *c, struct vendor *v)
+{
+    const struct conf_vendor *conf = v->conf;
+
+    v->manner.chat_path = conf->chat_path;
+    v->manner.adapter = adapter_find(conf->adapter);
+    if (!v->manner.adapter) {
+        struct listing known = {.near = {.word = conf->adapter}};
+
+#define ROW(name) list_add(&known, #name, NULL);
+        ADAPTERS(ROW)
+#undef ROW
+        diag_error(c->diag, &conf->place,
+                   "\"%s\" speaks \"%s\", which no adapter knows; known: %s",
+                   v->name, conf->adapter, known.text);
+    }
+    for (size_t i = 0; i < conf->quirks.n; i++) {
+        const struct conf_word *word = &conf->quirks.items[i];
+        uint64_t quirk = quirk_find(word->text);
+        struct listing known = {.near = {.word = word->text}};
+        char near[SUGGESTION_TEXT];
+
+        v->manner.quirks |= quirk;
+        if (quirk)
+            continue;
+        quirk_list(list_add, &known);
+        diag_error(c->diag, &word->place,
+                   "no quirk is called \"%s\"%s Known: %s", word->text,
+                   known.near.best ? suggestion_text(&known.near, near) : ".",
+                   known.text);
+    }
+}
+
+static void compile_vendor(struct compiling *c, struct vendor *v)
+{
+    const struct conf_vendor *conf = v->conf;
+    const struct conf_server *server = &c->conf->server;
+
+    v->name = conf->name;
+    if (name_is_fit(c, &conf->place, "vendor", v->name) && strchr(v->name, '/'))
+        diag_error(c->diag, &conf->place,
+                   "a vendor's name has no '/' in it: \"%s\"", v->name);
+    if (!names_add(c->names, NAMES_VENDOR, v->name, v))
+        diag_error(c->diag, &conf->place, "a second vendor is called \"%s\"",
+                   v->name);
+    read_auth(c, v);
+    read_url(c, v);
+    read_language(c, v);
+    v->tokenizer = tokenizer_find(conf->tokenizer);
+    if (v->tokenizer < 0)
+        diag_error(c->diag, &conf->place,
+                   "no tokenizer family is called \"%s\"", conf->tokenizer);
+    v->idle_ms = conf->idle_ms;
+    v->first_byte_ms =
+        conf->first_byte_ms ? conf->first_byte_ms : server->first_byte_ms;
+    v->silence_ms = conf->silence_ms ? conf->silence_ms : server->silence_ms;
+    read_keys(c, v);
+}
+
+void compile_vendors(struct compiling *c)
+{
+    size_t n = c->conf->n_vendors;
+
+    c->vendors = arena_alloc(c->arena, n * sizeof(*c->vendors));
+    c->s->vendors = c->vendors;
+    c->s->n_vendors = n;
+    for (size_t i = 0; i < n; i++) {
+        c->vendors[i].conf = &c->conf->vendors[i];
+        c->vendors[i].index = (uint32_t)i;
+        compile_vendor(c, &c->vendors[i]);
+    }
+}
