@@ -9,15 +9,11 @@ size_t bits_words(const struct snapshot *s)
     return s->n_offers / 64 + 1;
 }
 
-/* "begin*": how long its beginning is; false if it ends otherwise. */
-static bool is_pattern(const char *word, size_t *len)
+bool word_is_pattern(const char *word)
 {
-    size_t n = strlen(word);
+    size_t len = strlen(word);
 
-    if (n == 0 || word[n - 1] != '*')
-        return false;
-    *len = n - 1;
-    return true;
+    return len > 0 && word[len - 1] == '*';
 }
 
 static void set_vendor(const struct vendor *v, uint64_t *bits)
@@ -55,10 +51,9 @@ static size_t match_begin(const struct snapshot *s, const char *begin,
 size_t match_offers(const struct snapshot *s, const char *word, uint64_t *bits)
 {
     const struct offer_set *set;
-    size_t len;
 
-    if (is_pattern(word, &len))
-        return match_begin(s, word, len, bits);
+    if (word_is_pattern(word))
+        return match_begin(s, word, strlen(word) - 1, bits);
     set = names_find(s->names, NAMES_OFFER, slice_of(word));
     if (!set)
         set = names_find(s->names, NAMES_MODEL, slice_of(word));
@@ -72,16 +67,16 @@ size_t match_offers(const struct snapshot *s, const char *word, uint64_t *bits)
 size_t match_vendors(const struct snapshot *s, const char *word, uint64_t *bits)
 {
     const struct vendor *v;
-    size_t len, n = 0;
+    size_t n = 0;
 
-    if (!is_pattern(word, &len)) {
+    if (!word_is_pattern(word)) {
         v = names_find(s->names, NAMES_VENDOR, slice_of(word));
         if (v)
             set_vendor(v, bits);
         return v != NULL;
     }
     for (size_t i = 0; i < s->n_vendors; i++) {
-        if (strncmp(s->vendors[i].name, word, len) != 0)
+        if (strncmp(s->vendors[i].name, word, strlen(word) - 1) != 0)
             continue;
         set_vendor(&s->vendors[i], bits);
         n++;

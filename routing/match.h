@@ -16,6 +16,9 @@
 
 #include "routing/snapshot.h"
 
+/* Does it end in '*'? */
+bool word_is_pattern(const char *word);
+
 /* One bit for each offer of a snapshot. */
 size_t bits_words(const struct snapshot *s);
 

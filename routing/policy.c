@@ -29,13 +29,6 @@ static void tell_unknown_vendor(struct compiling *c, const struct conf_word *w)
                suggestion_text(&s, near));
 }
 
-static bool is_pattern(const struct conf_word *w)
-{
-    size_t len = strlen(w->text);
-
-    return len > 0 && w->text[len - 1] == '*';
-}
-
 /* The offers whose bits are set, in the snapshot's order. */
 static struct offer_set *set_of(struct compiling *c, const uint64_t *bits)
 {
@@ -90,7 +83,7 @@ static void match_words(struct compiling *c, const struct conf_words *words,
 
         if (match(c->s, w->text, bits) > 0)
             continue;
-        if (is_pattern(w))
+        if (word_is_pattern(w->text))
             diag_warning(c->diag, &w->place, "\"%s\" matches nothing", w->text);
         else if (match == match_vendors)
             tell_unknown_vendor(c, w);

@@ -11,7 +11,7 @@
 struct suggestion {
     const char *word;
     const char *best; /* NULL: nothing is near */
-    size_t distance;
+    size_t rank;
 };
 
 void suggest(struct suggestion *s, const char *candidate);

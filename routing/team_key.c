@@ -114,10 +114,19 @@ static void wipe_pepper(void *snapshot)
     wipe(&s->pepper, sizeof(s->pepper));
 }
 
+const char *pepper_path(const struct conf *conf, struct arena *a)
+{
+    const struct conf_server *server = &conf->server;
+
+    return server->pepper_file
+               ? server->pepper_file
+               : arena_printf(a, "%s/pepper", server->state_dir);
+}
+
 /* The pepper file's text without the blanks around it. */
 static void read_pepper(struct compiling *c)
 {
-    const char *file = c->conf->server.pepper_file;
+    const char *file = pepper_path(c->conf, c->arena);
     struct conf_key_source from = {.place = c->conf->keys[0].place,
                                    .file = file};
     int before = c->diag->errors;

@@ -35,5 +35,9 @@ bool team_key_parse(struct slice presented, struct slice *id,
 const struct team_key *team_key_check(const struct snapshot *s,
                                       struct slice presented);
 
+/* The file that holds the pepper, as secret sources read it: pepper_file, or
+ * "pepper" in the state_dir. */
+const char *pepper_path(const struct conf *conf, struct arena *a);
+
 /* Is `id` spelled as ids are? */
 bool team_key_id_is_fit(const char *id);
