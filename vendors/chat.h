@@ -13,29 +13,14 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/json_scan.h"
 #include "base/slice.h"
 
-/* Text by class, as tokenizers see it. Counts are characters, but for words:
- * runs of Latin letters. Large bodies are sampled and scaled (an estimate in
- * any case). Escapes (\u4f60) count as the character they stand for. */
-struct text_count {
-    int64_t han, kana, hangul, latin, words, digits, punct, space, other;
-};
+#include "vendors/text_count.h"
 
 /* A JSON value (or key) inside the body: [at, at + len). len 0: absent. */
 struct span {
     uint32_t at, len;
-};
-
-enum json_kind {
-    JSON_ABSENT,
-    JSON_NULL,
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NUMBER,
-    JSON_STRING,
-    JSON_ARRAY,
-    JSON_OBJECT,
 };
 
 /* Top-level fields an adapter may have to change. One row each in chat.c. */
@@ -77,7 +62,8 @@ struct chat_message {
     struct span object, role, content;
     enum json_kind content_kind;
     char role_word; /* s)ystem d)eveloper u)ser a)ssistant t)ool ?) other */
-    bool tool_calls, reasoning_content, image;
+    bool tool_calls, image;
+    bool reasoning_content; /* and it is not empty */
 };
 
 struct chat {
@@ -100,8 +86,13 @@ enum {
     NEED_VISION = 1 << 1,
     NEED_JSON_SCHEMA = 1 << 2,
     NEED_JSON_OBJECT = 1 << 3,
-    NEED_THINKING = 1 << 4,    /* reasoning_effort other than none/minimal */
-    NEED_NO_THINKING = 1 << 5, /* reasoning_effort none */
+    NEED_THINKING = 1 << 4,    /* asked for; an effort of low or more */
+    NEED_NO_THINKING = 1 << 5, /* switched off; an effort of none */
+};
+
+enum {
+    CHAT_MODEL_MAX = 120,      /* bytes of a model's name */
+    CHAT_MESSAGES_MAX = 16384, /* messages of one request */
 };
 
 /* Why a body is not a chat request: for a 400 with the field's name. */

@@ -1,0 +1,22 @@
+/*
+ * json_string.h - finds the end of a JSON string, checking all of it.
+ *
+ * The inner loop of everything that reads JSON: sixteen bytes a step while
+ * they are plain ASCII, and fifteen while they are three-byte characters
+ * (Chinese text). Used by json_scan.c only.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+
+struct json_string {
+    const char *end; /* behind the closing quote; or where it went wrong */
+    const char *why; /* a constant sentence */
+    bool escaped;
+};
+
+/* `p`: at the opening quote, before `end`. */
+bool json_string_end(struct json_string *out, const char *p, const char *end,
+                     bool any_bytes) MUST_CHECK;
