@@ -2,7 +2,7 @@
  * receipt.h - all that remains of an exchange.
  *
  * Made once, when the exchange has ended, and never changed: a plain value
- * that is copied into a ring. Names are indexes into the snapshot it was
+ * that is copied into a tray. Names are indexes into the snapshot it was
  * decided by, which the receipt keeps alive until it is written.
  */
 #pragma once
@@ -14,7 +14,7 @@
 enum {
     RECEIPT_ATTEMPTS = 6,
     RECEIPT_OTHERS = 32,
-    RECEIPT_ID = 33, /* 32 hex digits and a NUL */
+    RECEIPT_ID = 33, /* 32 hex digits and a NUL: receipt_id_new() */
 };
 
 struct receipt_attempt {

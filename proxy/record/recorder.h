@@ -1,11 +1,12 @@
 /*
  * recorder.h - receipts on their way to the ledger and the routing log.
  *
- * One ring per worker, one recorder thread: it writes the ledger (SQLite,
+ * One tray per worker, one recorder thread: it writes the ledger (SQLite,
  * WAL, synchronous=FULL, one transaction for all that has gathered) and then
- * the log. A worker takes a place in its ring before it dispatches anything
- * and fills it at the end, so a receipt always has room: a full ring, or a
- * ledger that cannot be written, refuses new work and loses nothing.
+ * the log. A worker takes a place in its tray before it dispatches anything
+ * and fills it at the end, so a receipt always has room: a full tray, or a
+ * ledger that cannot be written, refuses new work and loses nothing. What
+ * could not be written is kept and tried again until it can.
  */
 #pragma once
 
@@ -18,11 +19,17 @@
 
 struct recorder;
 
+enum {
+    RECEIPT_JSON_LEAST = 12 * 1024, /* a line with all but its `others` */
+    RECEIPT_JSON_MOST = 32 * 1024,  /* the longest line */
+};
+
 /* Opens or creates ledger.db and routing.jsonl in `state_dir` (made if it is
  * missing), starts the thread ("bijia-rec"). NULL and a message. */
 struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
                               size_t error_size) MUST_CHECK;
-/* Writes everything put so far, then ends the thread. */
+/* Writes everything put so far, then ends the thread. A ledger that takes no
+ * row for 30 s is given up: its receipts go to the log. */
 void recorder_free(struct recorder *r);
 
 /* A place for one receipt, from worker `w`'s thread. False: full or broken.
@@ -35,6 +42,14 @@ void recorder_cancel(struct recorder *r, int w);
 /* For /readyz: the ledger takes rows. Any thread. */
 bool recorder_healthy(const struct recorder *r);
 
+/* Opens routing.jsonl anew, for a log that was rotated (a renamed file is
+ * noticed within a second without it). Any thread. */
+void recorder_reopen(struct recorder *r);
+
+/* A new id for a receipt or an attempt: the time, then chance. Rows arrive
+ * nearly in the order of such ids, which is what makes the ledger cheap. */
+void receipt_id_new(char id[RECEIPT_ID]);
+
 /* One receipt as its JSON line (with '\n'); for the log and for tests.
- * Returns the length, at most `size`. */
+ * `size` is at least RECEIPT_JSON_LEAST. Returns the length. */
 size_t receipt_json(const struct receipt *r, char *text, size_t size);

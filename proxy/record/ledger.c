@@ -1,0 +1,297 @@
+#include "record/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+
+#include "record/ledger_rows.h"
+
+enum {
+    BUSY_MS = 100, /* then the batch waits and its writer is told */
+    PROBLEM_TEXT = 256,
+};
+
+struct ledger {
+    sqlite3 *db; /* NULL: ledger_recover() could not open it */
+    sqlite3_stmt *begin, *commit;
+    struct ledger_rows rows;
+    bool again;  /* since a failure: the batch's rows may be there already */
+    int failure; /* SQLite's code of it */
+    int lock_fd; /* held as long as we live */
+    char problem[PROBLEM_TEXT];
+    char path[PATH_MAX];
+};
+
+const char *ledger_problem(const struct ledger *l)
+{
+    return l->problem;
+}
+
+static int fail(struct ledger *l, const char *doing)
+{
+    l->again = true;
+    if (l->db) {
+        l->failure = sqlite3_extended_errcode(l->db);
+        snprintf(l->problem, sizeof(l->problem), "%s: %s (%d)", doing,
+                 sqlite3_errmsg(l->db), l->failure);
+    }
+    return -1;
+}
+
+static int run(struct ledger *l, const char *sql)
+{
+    return sqlite3_exec(l->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : fail(l, "preparing the ledger");
+}
+
+/* One number from a one-row query; -1: failed. */
+static int64_t ask(struct ledger *l, const char *sql)
+{
+    int64_t answer = -1;
+    sqlite3_stmt *stmt = NULL;
+
+    if (sqlite3_prepare_v2(l->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        answer = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return answer;
+}
+
+static int take_step(struct ledger *l, int version)
+{
+    char mark[64];
+
+    snprintf(mark, sizeof(mark), "PRAGMA user_version=%d", version + 1);
+    if (run(l, "BEGIN IMMEDIATE"))
+        return -1;
+    if (run(l, ledger_steps[version]) == 0 && run(l, mark) == 0 &&
+        run(l, "COMMIT") == 0)
+        return 0;
+    sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+    return -1;
+}
+
+static int migrate(struct ledger *l)
+{
+    int64_t version = ask(l, "PRAGMA user_version");
+
+    if (version < 0)
+        return fail(l, "reading the ledger's version");
+    if (version > n_ledger_steps) {
+        snprintf(l->problem, sizeof(l->problem),
+                 "it is of version %lld, written by a newer bijia; this one "
+                 "knows versions up to %d",
+                 (long long)version, n_ledger_steps);
+        return -1;
+    }
+    for (int i = (int)version; i < n_ledger_steps; i++)
+        if (take_step(l, i))
+            return -1;
+    return 0;
+}
+
+/* No mmap: an I/O error would be a SIGBUS. */
+static const char settings[] = "PRAGMA journal_mode=WAL;"
+                               "PRAGMA synchronous=FULL;"
+                               "PRAGMA mmap_size=0;"
+                               "PRAGMA trusted_schema=OFF;"
+                               "PRAGMA wal_autocheckpoint=2000;"
+                               "PRAGMA journal_size_limit=67108864;";
+
+static int prepare(struct ledger *l)
+{
+    if (sqlite3_prepare_v3(l->db, "BEGIN IMMEDIATE", -1,
+                           SQLITE_PREPARE_PERSISTENT, &l->begin, NULL) ||
+        sqlite3_prepare_v3(l->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT,
+                           &l->commit, NULL) ||
+        ledger_rows_prepare(&l->rows, l->db))
+        return fail(l, "preparing the ledger");
+    return 0;
+}
+
+static void disconnect(struct ledger *l)
+{
+    sqlite3_finalize(l->begin);
+    sqlite3_finalize(l->commit);
+    l->begin = l->commit = NULL;
+    ledger_rows_finalize(&l->rows);
+    sqlite3_close(l->db);
+    l->db = NULL;
+}
+
+static int connect_file(struct ledger *l)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+
+    if (sqlite3_open_v2(l->path, &l->db, flags, NULL) != SQLITE_OK) {
+        fail(l, "opening the ledger");
+        disconnect(l);
+        return -1;
+    }
+    sqlite3_extended_result_codes(l->db, 1);
+    sqlite3_busy_timeout(l->db, BUSY_MS);
+    if (run(l, settings) || migrate(l) || prepare(l)) {
+        disconnect(l);
+        return -1;
+    }
+    return 0;
+}
+
+/* Held by the process, not by SQLite, so that others may still read. The
+ * file is never removed: a lock on a removed file excludes nobody. */
+static int lock_directory(struct ledger *l, const char *dir)
+{
+    char path[PATH_MAX], owner[32] = "";
+    ssize_t n;
+
+    if (snprintf(path, sizeof(path), "%s/ledger.lock", dir) >= PATH_MAX) {
+        snprintf(l->problem, sizeof(l->problem), "its name is too long");
+        return -1;
+    }
+    l->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (l->lock_fd < 0) {
+        snprintf(l->problem, sizeof(l->problem), "cannot open %.100s: %s", path,
+                 strerror(errno));
+        return -1;
+    }
+    if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
+        n = pread(l->lock_fd, owner, sizeof(owner) - 1, 0);
+        owner[n > 0 ? strspn(owner, "0123456789") : 0] = '\0';
+        snprintf(l->problem, sizeof(l->problem),
+                 "another bijia%s%s writes it; two must not share one ledger",
+                 owner[0] ? ", process " : "", owner);
+        return -1;
+    }
+    if (ftruncate(l->lock_fd, 0) == 0)
+        dprintf(l->lock_fd, "%ld\n", (long)getpid());
+    return 0;
+}
+
+/* Only its owner may read what teams spend, whatever the umask. */
+static int create_file(struct ledger *l)
+{
+    int fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        snprintf(l->problem, sizeof(l->problem), "%s", strerror(errno));
+        return -1;
+    }
+    close(fd);
+    return 0;
+}
+
+static int sync_directory(struct ledger *l, const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : fsync(fd);
+
+    if (rc)
+        snprintf(l->problem, sizeof(l->problem), "cannot sync %.100s: %s", dir,
+                 strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+struct ledger *ledger_open(const char *dir, char *error, size_t error_size)
+{
+    struct ledger *l = calloc(1, sizeof(*l));
+
+    if (!l)
+        fatal("out of memory opening the ledger");
+    l->lock_fd = -1;
+    snprintf(l->path, sizeof(l->path), "%s/ledger.db", dir);
+    if (lock_directory(l, dir) || create_file(l) || connect_file(l) ||
+        sync_directory(l, dir)) {
+        snprintf(error, error_size, "%s/ledger.db: %s", dir, l->problem);
+        ledger_close(l);
+        return NULL;
+    }
+    l->again = false;
+    return l;
+}
+
+void ledger_close(struct ledger *l)
+{
+    if (!l)
+        return;
+    disconnect(l);
+    if (l->lock_fd >= 0)
+        close(l->lock_fd);
+    free(l);
+}
+
+static int step_once(struct ledger *l, sqlite3_stmt *stmt, const char *doing)
+{
+    int rc = sqlite3_step(stmt);
+
+    if (rc != SQLITE_DONE)
+        fail(l, doing);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int ledger_begin(struct ledger *l)
+{
+    return l->db ? step_once(l, l->begin, "beginning a batch") : -1;
+}
+
+int ledger_add(struct ledger *l, const struct receipt *receipt)
+{
+    int n_added = 0;
+
+    if (ledger_rows_add(&l->rows, receipt, &n_added) != SQLITE_OK)
+        return fail(l, "adding a row");
+    /* The second of two receipts with one id is not billed: say so. */
+    if (!l->again && n_added != 1 + (int)receipt->n_attempts)
+        log_line(LOG_ERROR, "ledger_id_twice", "id=%s", receipt->id);
+    return 0;
+}
+
+int ledger_commit(struct ledger *l)
+{
+    if (step_once(l, l->commit, "committing a batch"))
+        return -1;
+    l->again = false;
+    return 0;
+}
+
+static bool is_passing(int failure)
+{
+    int primary = failure & 0xff;
+
+    return primary == SQLITE_BUSY || primary == SQLITE_FULL;
+}
+
+int ledger_recover(struct ledger *l)
+{
+    if (l->db && !sqlite3_get_autocommit(l->db))
+        sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+    if (l->db && is_passing(l->failure))
+        return 0;
+    if (l->db)
+        disconnect(l);
+    if (connect_file(l))
+        return -1;
+    if (sqlite3_wal_checkpoint_v2(l->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                  NULL) != SQLITE_OK) {
+        fail(l, "bringing the ledger to the disk");
+        disconnect(l);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,39 @@
+/*
+ * ledger.h - what was spent: one row per exchange, one per attempt.
+ *
+ * The only keeper of SQLite. WAL and synchronous=FULL: once ledger_commit()
+ * has returned 0 the rows outlive a power cut. One connection writes and
+ * checkpoints, from one thread; others may open the file read-only.
+ *
+ * Rows are found by their own ids and added only if they are not there yet,
+ * so a batch whose fate is unknown is simply added again. After any failure
+ * nothing of the batch counts: ledger_recover(), then the whole batch anew.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+
+#include "record/receipt.h"
+
+struct ledger;
+
+/* Creates or brings up to date `dir`/ledger.db. NULL and a message: another
+ * process has it, it is newer than we are, or it cannot be opened. */
+struct ledger *ledger_open(const char *dir, char *error,
+                           size_t error_size) MUST_CHECK;
+void ledger_close(struct ledger *l); /* NULL is fine */
+
+/* 0, or -1 and ledger_problem() says why. */
+int ledger_begin(struct ledger *l) MUST_CHECK;
+int ledger_add(struct ledger *l, const struct receipt *receipt) MUST_CHECK;
+int ledger_commit(struct ledger *l) MUST_CHECK;
+
+/* Rolls back; unless the ledger was only busy or the disk full, opens the
+ * file anew and makes sure that what it then holds is on the disk: after a
+ * failed fsync the system's cache shows rows that no disk has. */
+int ledger_recover(struct ledger *l) MUST_CHECK;
+
+const char *ledger_problem(const struct ledger *l);

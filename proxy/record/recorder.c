@@ -1,0 +1,375 @@
+/*
+ * The recorder's thread:
+ *
+ *   doze -> gather -> write -> [try again]* -> log -> return -> pause
+ *     ^        ^                                                 |
+ *     |        +-------------------------------------------------+
+ *     +-- nothing had come
+ *
+ * The first receipt after a quiet time is written at once; under load there
+ * is one batch each GATHER_MS, so a batch grows with the load and no worker
+ * makes a system call to wake us.
+ */
+#include "record/recorder.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fatal.h"
+#include "base/log.h"
+
+#include "record/ledger.h"
+#include "record/names.h"
+#include "record/routing_log.h"
+#include "record/tray.h"
+
+enum {
+    GATHER_MS = 20,
+    RETRY_MS = 250,
+    REMIND_MS = 60 * 1000,   /* between lines about one long failure */
+    FAREWELL_MS = 30 * 1000, /* see recorder_free() */
+};
+
+struct recorder {
+    struct tray *trays;
+    int n_trays;
+    pthread_t thread;
+    int wake_fd;
+    atomic_bool dozing; /* whoever clears it writes to wake_fd */
+    atomic_bool ending, reopening, broken;
+    /* the thread's own */
+    struct slip **batch; /* one list for each tray */
+    struct ledger *ledger;
+    struct routing_log log;
+    bool failed; /* the batch, at its last try */
+    int64_t failed_at_ms, told_at_ms;
+    char log_path[PATH_MAX];
+};
+
+/* ---- the workers' side ---- */
+
+static void wake(struct recorder *r)
+{
+    uint64_t one = 1;
+
+    if (write(r->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        fatal("the recorder's eventfd: %s", strerror(errno));
+}
+
+bool recorder_healthy(const struct recorder *r)
+{
+    return !atomic_load_explicit(&r->broken, memory_order_relaxed);
+}
+
+bool recorder_reserve(struct recorder *r, int w)
+{
+    return recorder_healthy(r) && tray_reserve(&r->trays[w]);
+}
+
+void recorder_cancel(struct recorder *r, int w)
+{
+    tray_cancel(&r->trays[w]);
+}
+
+/* Pushed first, asked second; the thread says that it dozes first and looks
+ * second: one of us sees the other. */
+void recorder_put(struct recorder *r, int w, const struct receipt *receipt)
+{
+    tray_put(&r->trays[w], receipt);
+    if (atomic_load(&r->dozing) && atomic_exchange(&r->dozing, false))
+        wake(r);
+}
+
+void recorder_reopen(struct recorder *r)
+{
+    atomic_store(&r->reopening, true);
+    wake(r);
+}
+
+/* ---- the recorder's thread ---- */
+
+static void rest(struct recorder *r, int ms)
+{
+    struct pollfd p = {.fd = r->wake_fd, .events = POLLIN};
+    uint64_t n;
+
+    if (poll(&p, 1, ms) == 1 && read(r->wake_fd, &n, sizeof(n)) < 0 &&
+        errno != EAGAIN)
+        fatal("the recorder's eventfd: %s", strerror(errno));
+}
+
+static bool has_more(const struct recorder *r)
+{
+    for (int w = 0; w < r->n_trays; w++)
+        if (tray_has_more(&r->trays[w]))
+            return true;
+    return false;
+}
+
+static void doze(struct recorder *r)
+{
+    atomic_store(&r->dozing, true);
+    if (!has_more(r) && !atomic_load(&r->ending) && !atomic_load(&r->reopening))
+        rest(r, -1);
+    atomic_store(&r->dozing, false);
+}
+
+static bool gather(struct recorder *r)
+{
+    bool any = false;
+
+    for (int w = 0; w < r->n_trays; w++) {
+        r->batch[w] = tray_empty(&r->trays[w]);
+        any = any || r->batch[w];
+    }
+    return any;
+}
+
+/* Calls for each receipt of the batch; stops at the first -1. */
+static int for_batch(struct recorder *r,
+                     int (*fn)(struct recorder *r, struct receipt *receipt))
+{
+    for (int w = 0; w < r->n_trays; w++)
+        for (struct slip *s = r->batch[w]; s; s = s->next)
+            if (fn(r, &s->receipt))
+                return -1;
+    return 0;
+}
+
+static int add_to_ledger(struct recorder *r, struct receipt *receipt)
+{
+    return ledger_add(r->ledger, receipt);
+}
+
+static int add_to_log(struct recorder *r, struct receipt *receipt)
+{
+    routing_log_add(&r->log, receipt);
+    return 0;
+}
+
+static int release_snapshot(struct recorder *r, struct receipt *receipt)
+{
+    (void)r;
+    snapshot_release(receipt->snapshot);
+    return 0;
+}
+
+static int try_ledger(struct recorder *r)
+{
+    if (r->failed && ledger_recover(r->ledger))
+        return -1;
+    if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger))
+        return -1;
+    return ledger_commit(r->ledger);
+}
+
+static void note_failure(struct recorder *r)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (!r->failed)
+        r->failed_at_ms = now_ms;
+    if (!r->failed || now_ms - r->told_at_ms >= REMIND_MS) {
+        log_line(LOG_ERROR, "ledger_failed",
+                 "problem=\"%s\" note=\"new work is refused; what is under "
+                 "way is kept\"",
+                 ledger_problem(r->ledger));
+        r->told_at_ms = now_ms;
+    }
+    r->failed = true;
+    atomic_store_explicit(&r->broken, true, memory_order_relaxed);
+}
+
+static void note_success(struct recorder *r)
+{
+    if (!r->failed)
+        return;
+    log_line(LOG_INFO, "ledger_recovered", "after_ms=%" PRId64,
+             clock_mono_ms() - r->failed_at_ms);
+    r->failed = false;
+    atomic_store_explicit(&r->broken, false, memory_order_relaxed);
+}
+
+/* The last that can be done for a receipt whose ledger has gone. */
+static int give_up(struct recorder *r, struct receipt *receipt)
+{
+    char cost[MONEY_TEXT];
+
+    (void)r;
+    log_line(LOG_ERROR, "receipt_not_in_ledger",
+             "id=%s team=%s at_unix_ms=%" PRId64 " cost=%s currency=%s",
+             receipt->id, receipt_team(receipt) ? receipt_team(receipt) : "-",
+             receipt->at_unix_ms, decimal_text(receipt->cost.nanos, cost),
+             currency_name(receipt->cost.currency));
+    return 0;
+}
+
+/* Until the batch is in the ledger, or the end has waited long enough. */
+static void write_ledger(struct recorder *r)
+{
+    int64_t ending_ms = 0;
+
+    while (try_ledger(r)) {
+        note_failure(r);
+        rest(r, RETRY_MS);
+        if (!atomic_load(&r->ending))
+            continue;
+        if (ending_ms == 0)
+            ending_ms = clock_mono_ms();
+        if (clock_mono_ms() - ending_ms >= FAREWELL_MS) {
+            for_batch(r, give_up);
+            return;
+        }
+    }
+    note_success(r);
+}
+
+static void write_batch(struct recorder *r)
+{
+    write_ledger(r);
+    for_batch(r, add_to_log);
+    routing_log_flush(&r->log);
+    for_batch(r, release_snapshot);
+    for (int w = 0; w < r->n_trays; w++)
+        tray_return(&r->trays[w], r->batch[w]);
+}
+
+static void *run(void *arg)
+{
+    struct recorder *r = arg;
+
+    for (;;) {
+        bool ending = atomic_load(&r->ending);
+
+        if (atomic_exchange(&r->reopening, false))
+            routing_log_reopen(&r->log);
+        if (gather(r)) {
+            write_batch(r);
+            if (!ending)
+                rest(r, GATHER_MS);
+        } else if (ending) {
+            return NULL;
+        } else {
+            doze(r);
+        }
+    }
+}
+
+/* ---- beginning and end ---- */
+
+static int make_directory(const char *dir, char *error, size_t error_size)
+{
+    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+        return 0;
+    snprintf(error, error_size, "cannot make %s: %s", dir, strerror(errno));
+    return -1;
+}
+
+static int open_files(struct recorder *r, const char *dir, char *error,
+                      size_t error_size)
+{
+    if (make_directory(dir, error, error_size))
+        return -1;
+    if (snprintf(r->log_path, sizeof(r->log_path), "%s/routing.jsonl", dir) >=
+        (int)sizeof(r->log_path)) {
+        snprintf(error, error_size, "the name of state_dir is too long");
+        return -1;
+    }
+    r->ledger = ledger_open(dir, error, error_size);
+    if (!r->ledger)
+        return -1;
+    if (routing_log_open(&r->log, r->log_path)) {
+        snprintf(error, error_size, "cannot open %s: %s", r->log_path,
+                 strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+/* Signals are the main thread's. */
+static int start_thread(struct recorder *r)
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&r->thread, NULL, run, r);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc == 0)
+        pthread_setname_np(r->thread, "bijia-rec");
+    return rc;
+}
+
+static void *make(size_t n, size_t size)
+{
+    void *p = aligned_alloc(CACHE_LINE_BYTES,
+                            (n * size + CACHE_LINE_BYTES - 1) /
+                                CACHE_LINE_BYTES * CACHE_LINE_BYTES);
+
+    if (!p)
+        fatal("out of memory starting the recorder");
+    memset(p, 0, n * size);
+    return p;
+}
+
+static void destroy(struct recorder *r)
+{
+    if (r->log.text)
+        routing_log_close(&r->log);
+    ledger_close(r->ledger);
+    for (int w = 0; w < r->n_trays; w++)
+        tray_fini(&r->trays[w]);
+    if (r->wake_fd >= 0)
+        close(r->wake_fd);
+    free(r->trays);
+    free(r->batch);
+    free(r);
+}
+
+struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
+                              size_t error_size)
+{
+    struct recorder *r = make(1, sizeof(*r));
+    int rc;
+
+    ENSURE(n_workers > 0);
+    r->n_trays = n_workers;
+    r->trays = make((size_t)n_workers, sizeof(*r->trays));
+    r->batch = make((size_t)n_workers, sizeof(struct slip *));
+    for (int w = 0; w < n_workers; w++)
+        tray_init(&r->trays[w]);
+    r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r->wake_fd < 0) {
+        snprintf(error, error_size, "eventfd: %s", strerror(errno));
+    } else if (open_files(r, state_dir, error, error_size) == 0) {
+        rc = start_thread(r);
+        if (rc == 0)
+            return r;
+        snprintf(error, error_size, "the recorder's thread: %s", strerror(rc));
+    }
+    destroy(r);
+    return NULL;
+}
+
+void recorder_free(struct recorder *r)
+{
+    if (!r)
+        return;
+    atomic_store(&r->ending, true);
+    wake(r);
+    pthread_join(r->thread, NULL);
+    destroy(r);
+}
