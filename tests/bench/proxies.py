@@ -265,7 +265,7 @@ class Bijia(Proxy):
 listen: 127.0.0.1:{self.port}
 workers: 1
 state_dir: state
-limits: {{connections: 10000}}
+limits: {{connections: 10000, requests: 1000000000}}
 timeouts: {{idle: 600s, first_byte: 600s, silence: 900s}}
 """)
         write("vendors.yaml", f"""\

@@ -47,15 +47,18 @@ def add_requests(figures, size, found):
         put(figures, ("rps", name, size), field(runs, "rps"))
         put(figures, ("rss_bytes", name, size), field(runs, "rss"))
         put(figures, ("errors", name, size), sum(r["errors"] for r in runs))
-    for name, ratio in ratios(found, "us").items():
-        put(figures, ("ratio_to_nginx", name, size), ratio)
+    for name, each in ratios(found, "us").items():
+        put(figures, ("ratio_to_nginx", name, size), median(each))
+        put(figures, ("ratio_range", name, size),
+            [round(each[0], 3), round(each[-1], 3)])
     for run_field, key in (("ledger", "ledger_us_per_request"),
                            ("other", "other_us_per_request")):
         if "bijia" in found:
             put(figures, (key, size), field(found["bijia"], run_field))
     whole = ratios(found, "all").get("bijia")
-    if whole is not None:
-        put(figures, ("ratio_to_nginx_with_ledger", "bijia", size), whole)
+    if whole:
+        put(figures, ("ratio_to_nginx_with_ledger", "bijia", size),
+            median(whole))
 
 
 def add_streams(figures, label, found):
@@ -74,8 +77,10 @@ def add_streams(figures, label, found):
                 [a["first_ms"] - b["first_ms"] for a, b in zip(runs, direct)])
         for key, value in row.items():
             put(figures, ("streams", label, name, key), value)
-    for name, ratio in ratios(found, "us").items():
-        put(figures, ("streams", label, name, "ratio_to_nginx"), ratio)
+    for name, each in ratios(found, "us").items():
+        put(figures, ("streams", label, name, "ratio_to_nginx"), median(each))
+        put(figures, ("streams", label, name, "ratio_range"),
+            [round(each[0], 3), round(each[-1], 3)])
 
 
 def add_latency(figures, label, found):
@@ -115,6 +120,14 @@ def cell(value, digits=2):
     return f"{value:,.{digits}f}" if isinstance(value, float) else f"{value:,}"
 
 
+def with_ratio(us, ratio, limits):
+    """us, the median of the ratios, and the lowest and highest of them."""
+    if not ratio:
+        return cell(us)
+    low, high = limits
+    return f"{us:,.1f} ({ratio:.2f}: {low:.2f}-{high:.2f})"
+
+
 def table(title, head, rows):
     """Left column as wide as needed, the others right-aligned."""
     if not rows:
@@ -135,15 +148,16 @@ def print_requests(figures):
     for name in cpu:
         row = [name]
         for size in sizes:
-            ratio = get(figures, ("ratio_to_nginx", name, size))
-            us = get(cpu, (name, size))
-            row.append(cell(us) + (f" ({ratio:.2f})" if ratio else ""))
+            row.append(with_ratio(
+                get(cpu, (name, size)),
+                get(figures, ("ratio_to_nginx", name, size)),
+                get(figures, ("ratio_range", name, size))))
         rows.append(row)
     for key, name in (("ledger_us_per_request", "bijia's ledger thread"),
                       ("other_us_per_request", "bijia's other threads")):
         if key in figures:
             rows.append([name] + [cell(figures[key].get(s)) for s in sizes])
-    table("CPU us per request (x nginx of the same repetition)",
+    table("CPU us per request (x nginx of the same repetition: median: range)",
           ["", *sizes], rows)
 
 
@@ -151,11 +165,10 @@ def print_streams(figures):
     for label, programs in figures.get("streams", {}).items():
         rows = []
         for name, row in programs.items():
-            ratio = row.get("ratio_to_nginx")
             rows.append([
                 name, cell(row["open"]),
-                cell(row["cpu_us_per_chunk"])
-                + (f" ({ratio:.2f})" if ratio else ""),
+                with_ratio(row["cpu_us_per_chunk"], row.get("ratio_to_nginx"),
+                           row.get("ratio_range")),
                 cell(row["rss_bytes_per_stream"] / 1024),
                 cell(row.get("added_first_byte_ms"), 3),
                 cell(row["chunk_delay_ms"], 3)])

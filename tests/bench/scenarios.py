@@ -62,24 +62,24 @@ def cpu_between(before, after, n):
             for part in before}
 
 
-def repeated(bench, measure, names=None):
+def repeated(repetitions, measure, names, proxies):
     """Runs measure(proxy) for each program in each repetition; returns
     {name: [result of each repetition]}."""
-    found = {name: [] for name in names or bench.names}
-    for _ in range(bench.repetitions):
+    found = {name: [] for name in names}
+    for _ in range(repetitions):
         order = list(found)
         random.shuffle(order)
         for name in order:
-            found[name].append(measure(bench.proxies[name]))
+            found[name].append(measure(proxies[name]))
     return found
 
 
 def ratios(found, field):
-    """{name: median over the repetitions of its value / nginx's}"""
+    """{name: its value / nginx's of the same repetition, lowest first}"""
     if "nginx" not in found:
         return {}
     base = [run[field] for run in found["nginx"]]
-    return {name: median([run[field] / b for run, b in zip(runs, base) if b])
+    return {name: sorted(run[field] / b for run, b in zip(runs, base) if b)
             for name, runs in found.items() if name != "nginx"}
 
 
@@ -105,7 +105,7 @@ def requests(bench, size):
                 "other": used["other"], "rps": result["rps"], "rss": rss,
                 "all": sum(used.values()), "errors": result["errors"]}
 
-    return repeated(bench, measure)
+    return repeated(bench.repetitions, measure, bench.names, bench.proxies)
 
 
 def streams(bench, n, tls=False):
@@ -144,7 +144,7 @@ def streams(bench, n, tls=False):
                 "open": end["running"], "errors": end["errors"]}
 
     names = bench.names if tls else [*bench.names, "direct"]
-    return repeated(bench, measure, names)
+    return repeated(bench.long_repetitions, measure, names, bench.proxies)
 
 
 def latency(bench, connections):
@@ -160,7 +160,8 @@ def latency(bench, connections):
         proxy.stop()
         return {"p50": found["p50"] / 1000, "p99": found["p99"] / 1000}
 
-    return repeated(bench, measure, [*bench.names, "direct"])
+    names = [*bench.names, "direct"]
+    return repeated(bench.long_repetitions, measure, names, bench.proxies)
 
 
 def beside(bench, n=BESIDE_STREAMS):
@@ -193,7 +194,8 @@ def beside(bench, n=BESIDE_STREAMS):
                 "ratio": beside_them / without,
                 "open": min(opened["open"], still)}
 
-    return repeated(bench, measure)
+    return repeated(bench.long_repetitions, measure, bench.names,
+                    bench.proxies)
 
 
 def syscalls(bench, proxy, n):
