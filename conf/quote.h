@@ -1,0 +1,24 @@
+/*
+ * quote.h - a line of a file as a complaint shows it, a caret under the
+ * column, and no secret in it.
+ *
+ * Columns count characters; the caret stands under the right one also behind
+ * tabs and behind characters that a terminal draws two columns wide. Of a
+ * long line only the part around the column is shown.
+ */
+#pragma once
+
+#include <stddef.h>
+
+enum {
+    QUOTE_BYTES = 2048, /* room for a quoted line and its caret */
+};
+
+/* Writes the line and the caret's line, or nothing if `bytes` has no such
+ * line. `line` and `column` count from 1. Returns the length written. */
+size_t quote_line(char out[QUOTE_BYTES], const char *bytes, size_t len,
+                  int line, int column);
+
+/* Copies `len` bytes and a NUL; from `from` on, what looks like a secret
+ * becomes stars. */
+void quote_mask(char *out, const char *text, size_t len, size_t from);
