@@ -24,8 +24,7 @@ static void compile_offer(struct compiling *c, struct offer *o)
     o->name = arena_printf(c->arena, "%s/%s", o->vendor->name, o->model);
     *place = o;
     *alone = (struct offer_set){place, 1};
-    if (name_is_fit(c, &o->conf->place, "model", o->model) &&
-        !names_add(c->names, NAMES_OFFER, o->name, alone))
+    if (!names_add(c->names, NAMES_OFFER, o->name, alone))
         diag_error(c->diag, &o->conf->place,
                    "\"%s\" sells two models called \"%s\"", o->vendor->name,
                    o->model);
