@@ -4,7 +4,7 @@
 
 static uint32_t abilities(const struct conf_model *m)
 {
-    uint32_t provides = NEED_NO_THINKING;
+    uint32_t provides = m->always_thinks ? 0 : NEED_NO_THINKING;
 
     provides |= m->tools ? NEED_TOOLS : 0;
     provides |= m->vision ? NEED_VISION : 0;

@@ -6,14 +6,16 @@
 #include "cli/explain.h"
 
 /*
- *   #  offer                    input  output  CNY input  CNY output  total
- *   1  deepseek/deepseek-flash     12     300   0.000012      0.0012  ...
+ *   #  offer                    tokens in  out     input  output  cost ...
+ *   1  deepseek/deepseek-flash         12  300  0.000012  0.0012  CNY 0.001212
+ *   -  qwen/qwen3.5-flash  no_key  no key is configured for the vendor
  *
- * Columns are as wide as their widest text; numbers stand at the right. Parts
- * that cost nobody anything are left out.
+ * Columns are as wide as their widest text. Parts that nobody bills are left
+ * out.
  */
 enum {
-    COLUMNS_MOST = 6 + 2 * COST_PARTS,
+    COLUMNS_MOST = 6 + COST_PARTS,
+    DECIMALS_MOST = 9,
 };
 
 struct table {
@@ -49,13 +51,16 @@ static void add_number(struct table *t, int64_t n)
     add_cell(t, arena_printf(t->arena, "%" PRId64, n));
 }
 
+/* Blanks make up for missing decimals, so that the points stand in line. */
 static void add_money(struct table *t, struct money m, bool named)
 {
     char text[MONEY_TEXT];
+    const char *point = strchr(decimal_text(m.nanos, text), '.');
+    int missing = DECIMALS_MOST + 1 - (int)strlen(point);
 
-    add_cell(t, arena_printf(t->arena, "%s%s%s",
+    add_cell(t, arena_printf(t->arena, "%s%s%s%*s",
                              named ? currency_name(m.currency) : "",
-                             named ? " " : "", decimal_text(m.nanos, text)));
+                             named ? " " : "", text, missing, ""));
 }
 
 static void end_row(struct table *t)
@@ -70,12 +75,14 @@ static void end_row(struct table *t)
 static void print_rows(FILE *to, const struct table *t, size_t n_columns)
 {
     for (size_t i = 0; i < t->n_rows; i++) {
-        for (size_t j = 0; j < n_columns; j++) {
-            int width = (int)t->widths[j];
+        const char *const *row = t->rows[i];
+        size_t last = strlen(row[n_columns - 1]);
 
-            fprintf(to, j == 1 ? "  %-*s" : "  %*s", width, t->rows[i][j]);
-        }
-        fputc('\n', to);
+        for (size_t j = 0; j + 1 < n_columns; j++)
+            fprintf(to, j == 1 ? "%-*s  " : "%*s  ", (int)t->widths[j], row[j]);
+        while (last > 0 && row[n_columns - 1][last - 1] == ' ')
+            last--;
+        fprintf(to, "%.*s\n", (int)last, row[n_columns - 1]);
     }
 }
 
@@ -140,7 +147,7 @@ static void print_others(FILE *to, const struct explanation *e)
     for (uint32_t i = d->n_listed; i < d->n_verdicts; i++) {
         const struct verdict *v = &d->verdicts[i];
 
-        fprintf(to, "  -  %-*s  %-*s  %s%s%s\n", names, v->offer->name, whys,
+        fprintf(to, "-  %-*s  %-*s  %s%s%s\n", names, v->offer->name, whys,
                 why_name(v->why), why_help(v->why), v->refusal ? ": " : "",
                 v->refusal ? v->refusal : "");
     }
