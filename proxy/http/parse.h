@@ -31,8 +31,9 @@ struct http_head {
     /* an answer's */
     int status;
     /* both */
+    bool version_0; /* HTTP/1.0 */
     bool keep_alive;
-    int64_t body_len; /* >= 0, or HTTP_UNTIL_CLOSE, HTTP_CHUNKED */
+    int64_t body_len;            /* >= 0, or HTTP_UNTIL_CLOSE, HTTP_CHUNKED */
     struct http_header *headers; /* the caller's, see http_parse_request() */
     size_t n_headers;
 };

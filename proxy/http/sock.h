@@ -38,5 +38,9 @@ ssize_t sock_writev(struct sock *s, const struct slice *from,
 /* TLS holds decrypted bytes that no event will tell of: read again. */
 bool sock_pending(const struct sock *s);
 
+/* Ends our half: the peer sees the end of the stream. Unless `clean`, TLS
+ * says no goodbye, so that it sees a broken one. */
+void sock_shutdown(struct sock *s, bool clean);
+
 /* Closes. With `reset`, so that the peer sees an unclean end (RST). */
 void sock_close(struct sock *s, bool reset);
