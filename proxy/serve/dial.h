@@ -14,6 +14,10 @@
 
 #include "vendors/fault.h"
 
+enum {
+    DIAL_HOST_MOST = 255,
+};
+
 struct dialer; /* one per worker */
 struct dial;
 

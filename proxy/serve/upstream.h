@@ -43,10 +43,12 @@ struct upstream_request {
 };
 
 struct upstream_watcher {
-    /* Any fault they return ends the call with it (on_done follows). */
+    /* Any fault they return ends the call with it (on_done follows). The
+     * bytes lie in loop_scratch(), which must not be written to meanwhile. */
     enum fault (*on_head)(void *watcher, const struct http_head *head);
     enum fault (*on_body)(void *watcher, struct slice bytes);
-    /* All on_body calls of one read have been made: a time to write. */
+    /* All on_head and on_body calls of one read (64 KiB at most) have been
+     * made: a time to write. Not called if on_done follows at once. */
     void (*on_read_end)(void *watcher);
     /* FAULT_NONE: the answer's framing is whole (or it was close-delimited).
      * `detail` is a constant or short printable text, for the log. */
@@ -68,14 +70,15 @@ NON_NULL_RETURN;
 void upstream_pause(struct upstream_call *call);
 void upstream_resume(struct upstream_call *call);
 
-/* Ends the call at once; an unfinished connection is closed. */
+/* Ends the call at once, in any state and from inside any callback; an
+ * unfinished connection is closed (reset, if half a request was sent). */
 void upstream_cancel(struct upstream_call *call);
 
 /* Did any byte of the request leave? If not the vendor surely did not serve. */
 bool upstream_sent_any(const struct upstream_call *call);
 /* Did all of it? Then `parts` are not read any more. */
 bool upstream_sent_all(const struct upstream_call *call);
-/* Was it a kept connection? */
+/* Was it a kept connection? These three may be asked in on_done, too. */
 bool upstream_reused(const struct upstream_call *call);
 
 struct upstream_counts {
