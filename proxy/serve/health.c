@@ -102,11 +102,11 @@ static struct slot *slot_at(const struct health *h, uint32_t number)
 
 static struct slot *block_new(struct health *h)
 {
-    size_t bytes = (BLOCK_SLOTS + 1) * sizeof(struct slot);
-    uintptr_t at = (uintptr_t)arena_alloc(h->arena, bytes);
-    size_t to_line = -at % sizeof(struct slot);
+    char *bytes =
+        arena_alloc(h->arena, (BLOCK_SLOTS + 1) * sizeof(struct slot));
+    size_t to_line = -(uintptr_t)bytes % sizeof(struct slot);
 
-    return (struct slot *)(at + to_line); // NOLINT(performance-no-int-to-ptr)
+    return (void *)(bytes + to_line);
 }
 
 static uint32_t hash_of(const char *name)
