@@ -44,7 +44,9 @@ static enum class class_of(uint32_t c) {
 
         if (c < 0x80) return ascii_class(c);
         if (c >= 0x4e00 && c <= 0x9fff) return CLASS_HAN;
-        while (blocks[i].last < c) i++; return blocks[i].class;
+        while (blocks[i].last < c)
+            i++;
+        return blocks[i].class;
 }
 
 static void count(struct text_count *c, enum class class, enum class before)
