@@ -140,7 +140,7 @@ static const char *check_authority(const char *s, size_t len)
 static const char *check_url_path(const char *path)
 {
     if (strpbrk(path, "?#"))
-        return "wants a URL without '?' and '#'";
+        return "!wants a URL without '?' and '#'; keys belong under \"keys\"";
     if (!is_graph(path) || strpbrk(path, "\"<>\\^`{|}"))
         return "wants a URL without blanks and quotes";
     for (const char *at = path; (at = strstr(at, "/.")); at++)

@@ -41,7 +41,7 @@ static bool is_random(const char *s, size_t len)
         }
         run++;
         digits += s[i] <= '9';
-        if (run >= SECRET_RUN && digits >= 2 && digits < run)
+        if (run >= SECRET_RUN && digits >= 2 && digits + 4 <= run)
             return true;
         if (run > longest_hex)
             longest_hex = run;
@@ -64,7 +64,7 @@ static bool is_secret(const char *s, size_t len)
 }
 
 /* The word before a ':' promises that a secret follows. */
-static bool names_secret(const char *s, size_t len)
+bool quote_names_secret(const char *s, size_t len)
 {
     static const char *const ends[] = {"key",    "secret", "password",
                                        "passwd", "token",  "authorization"};
@@ -101,9 +101,34 @@ static size_t token_end(const char *s, size_t at, size_t len)
     return at;
 }
 
+/* key=..., as in a URL's query. */
+static void star_assigned(char *s, size_t from, size_t to)
+{
+    const char *equals = memchr(s + from, '=', to - from);
+
+    if (equals && quote_names_secret(s + from, (size_t)(equals - s) - from))
+        star(s, (size_t)(equals - s) + 1, to);
+}
+
+/* The user and password of a URL: all between "://" and '@'. */
+static void star_users(char *s, size_t len)
+{
+    for (size_t i = 0; i + 3 < len; i++) {
+        size_t end = i + 3;
+
+        if (memcmp(s + i, "://", 3) != 0)
+            continue;
+        while (end < len && !strchr("/@ \t\"'", s[end]))
+            end++;
+        if (end < len && s[end] == '@')
+            star(s, i + 3, end);
+    }
+}
+
 /* Stars over the secrets of s, in place. */
 static void mask(char *s, size_t len)
 {
+    star_users(s, len);
     for (size_t i = 0; i < len;) {
         size_t end = token_end(s, i, len), colon = end;
 
@@ -113,28 +138,18 @@ static void mask(char *s, size_t len)
         }
         if (colon < len && (s[colon] == '"' || s[colon] == '\''))
             colon++;
-        if (colon < len && s[colon] == ':' && names_secret(s + i, end - i)) {
+        if (colon < len && s[colon] == ':' &&
+            quote_names_secret(s + i, end - i)) {
             size_t stop = value_end(s, colon + 1, len);
 
             star(s, colon + 1, stop);
             end = stop;
         } else if (is_secret(s + i, end - i)) {
             star(s, i, end);
+        } else {
+            star_assigned(s, i, end);
         }
         i = end;
-    }
-}
-
-void quote_mask(char *out, const char *text, size_t len, size_t from)
-{
-    memcpy(out, text, len);
-    out[len] = '\0';
-    for (size_t i = from; i < len;) {
-        size_t end = token_end(text, i, len);
-
-        if (is_secret(text + i, end - i))
-            star(out, i, end);
-        i = end + 1;
     }
 }
 
@@ -167,6 +182,43 @@ static size_t char_at(uint32_t *c, const char *s, size_t len)
         return n;
     *c = (unsigned char)*s;
     return 1;
+}
+
+/* Copies what can be shown; the rest becomes '?', tabs stay. */
+static size_t show(char *out, const char *s, size_t len)
+{
+    size_t used = 0;
+    uint32_t c = 0;
+
+    for (size_t i = 0, n; i < len; i += n) {
+        n = utf8_take(&c, s + i, len - i);
+        if (n == 0 || (utf8_is_hidden(c) && c != '\t')) {
+            out[used++] = '?';
+            n = n ? n : 1;
+            continue;
+        }
+        memcpy(out + used, s + i, n);
+        used += n;
+    }
+    return used;
+}
+
+size_t quote_text(char *out, const char *text, size_t len, size_t head)
+{
+    size_t used;
+
+    memcpy(out, text, head);
+    used = head + show(out + head, text + head, len - head);
+    for (size_t i = head; i < used;) {
+        size_t end = token_end(out, i, used);
+
+        if (is_secret(out + i, end - i))
+            star(out, i, end);
+        i = end + 1;
+    }
+    star_users(out + head, used - head);
+    out[used] = '\0';
+    return used;
 }
 
 static size_t find_line(const char **line, const char *bytes, size_t len,
@@ -246,7 +298,7 @@ size_t quote_line(char out[QUOTE_BYTES], const char *bytes, size_t len,
     mask(masked, to - start);
     if (from > 0)
         used = put(out, used, "...", 3);
-    used = put(out, used, masked + from - start, to - from);
+    used += show(out + used, masked + from - start, to - from);
     used = put(out, used, to < n ? "...\n" : "\n", to < n ? 4 : 1);
     used = put(out, used, "   ", from > 0 ? 3 : 0);
     used += indent(out + used, text + from, n - from, column - 1 - first);

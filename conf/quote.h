@@ -4,10 +4,12 @@
  *
  * Columns count characters; the caret stands under the right one also behind
  * tabs and behind characters that a terminal draws two columns wide. Of a
- * long line only the part around the column is shown.
+ * long line only the part around the column is shown. Nothing a terminal would
+ * obey or hide is passed on.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -19,6 +21,10 @@ enum {
 size_t quote_line(char out[QUOTE_BYTES], const char *bytes, size_t len,
                   int line, int column);
 
-/* Copies `len` bytes and a NUL; from `from` on, what looks like a secret
- * becomes stars. */
-void quote_mask(char *out, const char *text, size_t len, size_t from);
+/* Copies a message, whose first `head` bytes (the place) are left as they are;
+ * in the rest what looks like a secret becomes stars, and what cannot be shown
+ * '?'. `out` has room for len + 1 bytes. Returns the length written. */
+size_t quote_text(char *out, const char *text, size_t len, size_t head);
+
+/* Does a word (api_key, password) promise that its value is a secret? */
+bool quote_names_secret(const char *word, size_t len);
