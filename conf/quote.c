@@ -3,155 +3,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/attr.h"
 
+#include "conf/mask.h"
 #include "conf/utf8.h"
 
 enum {
     WINDOW_CHARS = 160,   /* of a long line, shown */
     BEFORE_CHARS = 100,   /* of these, before the column */
-    SECRET_RUN = 16,      /* letters and digits mixed: hardly a word */
     CONTEXT_BYTES = 2048, /* before the window, read for secrets */
 };
-
-static bool is_alnum(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z');
-}
-
-static bool is_token(char c)
-{
-    return is_alnum(c) || (c && strchr("-_./+=", c));
-}
-
-/* An unbroken run of letters and digits, too long and too mixed for a name;
- * or a UUID, as some vendors' keys are. */
-static bool is_random(const char *s, size_t len)
-{
-    size_t run = 0, digits = 0, longest_hex = 0, dashes = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        if (!is_alnum(s[i])) {
-            dashes += s[i] == '-';
-            run = digits = 0;
-            continue;
-        }
-        run++;
-        digits += s[i] <= '9';
-        if (run >= SECRET_RUN && digits >= 2 && digits + 4 <= run)
-            return true;
-        if (run > longest_hex)
-            longest_hex = run;
-    }
-    return len == 36 && dashes == 4 && longest_hex == 12;
-}
-
-static bool is_secret(const char *s, size_t len)
-{
-    static const char *const begins[] = {"sk-",  "sk_", "gsk_",    "bj_",
-                                         "AKIA", "ak-", "bce-v3/", "eyJ"};
-
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
-        size_t n = strlen(begins[i]);
-
-        if (len >= n + 4 && memcmp(s, begins[i], n) == 0)
-            return true;
-    }
-    return is_random(s, len);
-}
-
-/* The word before a ':' promises that a secret follows. */
-bool quote_names_secret(const char *s, size_t len)
-{
-    static const char *const ends[] = {"key",    "secret", "password",
-                                       "passwd", "token",  "authorization"};
-
-    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-        size_t n = strlen(ends[i]);
-
-        if (len >= n && strncasecmp(s + len - n, ends[i], n) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The end of what stands behind "key:", up to a ',' or '}' or a comment. */
-static size_t value_end(const char *s, size_t at, size_t len)
-{
-    while (at < len && s[at] != ',' && s[at] != '}' &&
-           !(s[at] == '#' && s[at - 1] == ' '))
-        at++;
-    return at;
-}
-
-static void star(char *s, size_t from, size_t to)
-{
-    for (size_t i = from; i < to; i++)
-        if (s[i] != ' ' && s[i] != '\t' && s[i] != '"' && s[i] != '\'')
-            s[i] = '*';
-}
-
-static size_t token_end(const char *s, size_t at, size_t len)
-{
-    while (at < len && is_token(s[at]))
-        at++;
-    return at;
-}
-
-/* key=..., as in a URL's query. */
-static void star_assigned(char *s, size_t from, size_t to)
-{
-    const char *equals = memchr(s + from, '=', to - from);
-
-    if (equals && quote_names_secret(s + from, (size_t)(equals - s) - from))
-        star(s, (size_t)(equals - s) + 1, to);
-}
-
-/* The user and password of a URL: all between "://" and '@'. */
-static void star_users(char *s, size_t len)
-{
-    for (size_t i = 0; i + 3 < len; i++) {
-        size_t end = i + 3;
-
-        if (memcmp(s + i, "://", 3) != 0)
-            continue;
-        while (end < len && !strchr("/@ \t\"'", s[end]))
-            end++;
-        if (end < len && s[end] == '@')
-            star(s, i + 3, end);
-    }
-}
-
-/* Stars over the secrets of s, in place. */
-static void mask(char *s, size_t len)
-{
-    star_users(s, len);
-    for (size_t i = 0; i < len;) {
-        size_t end = token_end(s, i, len), colon = end;
-
-        if (end == i) {
-            i++;
-            continue;
-        }
-        if (colon < len && (s[colon] == '"' || s[colon] == '\''))
-            colon++;
-        if (colon < len && s[colon] == ':' &&
-            quote_names_secret(s + i, end - i)) {
-            size_t stop = value_end(s, colon + 1, len);
-
-            star(s, colon + 1, stop);
-            end = stop;
-        } else if (is_secret(s + i, end - i)) {
-            star(s, i, end);
-        } else {
-            star_assigned(s, i, end);
-        }
-        i = end;
-    }
-}
 
 /* How many columns a terminal gives a character: 0, 1 or 2. */
 static int width_of(uint32_t c)
@@ -209,14 +71,7 @@ size_t quote_text(char *out, const char *text, size_t len, size_t head)
 
     memcpy(out, text, head);
     used = head + show(out + head, text + head, len - head);
-    for (size_t i = head; i < used;) {
-        size_t end = token_end(out, i, used);
-
-        if (is_secret(out + i, end - i))
-            star(out, i, end);
-        i = end + 1;
-    }
-    star_users(out + head, used - head);
+    mask_message(out + head, used - head);
     out[used] = '\0';
     return used;
 }
@@ -295,7 +150,7 @@ size_t quote_line(char out[QUOTE_BYTES], const char *bytes, size_t len,
     to = from + skip(text + from, n - from, WINDOW_CHARS);
     start = from > CONTEXT_BYTES ? from - CONTEXT_BYTES : 0;
     memcpy(masked, text + start, to - start);
-    mask(masked, to - start);
+    mask_line(masked, to - start);
     if (from > 0)
         used = put(out, used, "...", 3);
     used += show(out + used, masked + from - start, to - from);

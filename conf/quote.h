@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -25,6 +24,3 @@ size_t quote_line(char out[QUOTE_BYTES], const char *bytes, size_t len,
  * in the rest what looks like a secret becomes stars, and what cannot be shown
  * '?'. `out` has room for len + 1 bytes. Returns the length written. */
 size_t quote_text(char *out, const char *text, size_t len, size_t head);
-
-/* Does a word (api_key, password) promise that its value is a secret? */
-bool quote_names_secret(const char *word, size_t len);

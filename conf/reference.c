@@ -61,7 +61,7 @@ static void print_field(const struct printing *p, const struct field *f)
     const char *init = !f->init ? "required" : *f->init ? f->init : "optional";
 
     show_limits(f, limits, sizeof(limits));
-    snprintf(line, sizeof(line), "%*s%-21s %-9s %-18s %s%s%s", p->indent * 4,
+    snprintf(line, sizeof(line), "%*s%-21s %-9s %-18s %-7s%s%s", p->indent * 4,
              "", f->name, kind_names[f->kind], init,
              f->live ? "live" : "restart", *limits ? "  " : "", limits);
     p->print(p->to, line);

@@ -2,15 +2,12 @@
 #include "conf/check.h"
 #include "conf/files.h"
 
-enum {
-    SECOND = 1000,
-    MINUTE = 60 * SECOND,
-    HOUR = 60 * MINUTE,
-    DAY = 24 * HOUR,
-};
-
 #define KIB (1LL << 10)
 #define MIB (1LL << 20)
+
+#define MINUTE 60000LL /* in ms */
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
 
 #define SIZE(word, member, preset, least, most, text)                      \
     FIELD(conf_server, word, member, .kind = FIELD_SIZE, .init = (preset), \

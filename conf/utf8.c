@@ -25,16 +25,53 @@ size_t utf8_take(uint32_t *out, const char *s, size_t len)
     return n;
 }
 
-int utf8_is_hidden(uint32_t c)
+bool utf8_is_hidden(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad ||
            (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
            (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c >= 0xe0000;
 }
 
-int utf8_is_blank(uint32_t c)
+bool utf8_is_blank(uint32_t c)
 {
     return c == ' ' || c == 0xa0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f ||
            c == 0x3000;
+}
+
+static const char *wrong_char(size_t n, uint32_t c, bool newline_next)
+{
+    if (n == 0)
+        return "not UTF-8: save the file as UTF-8";
+    if (c == '\r')
+        return newline_next ? NULL : "a lone carriage return";
+    if (c == '\n' || c == '\t')
+        return NULL;
+    if (c == 0x85 || c == 0x2028 || c == 0x2029)
+        return "an unusual line break: use a plain one";
+    if (c == 0xfeff)
+        return "a byte order mark in the middle of the file";
+    if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xfffe || c == 0xffff)
+        return "a control character";
+    return NULL;
+}
+
+const char *utf8_check(const char *bytes, size_t len, int *line, int *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0, n; i < len; i += n) {
+        uint32_t c = 0;
+        const char *wrong;
+
+        n = utf8_take(&c, bytes + i, len - i);
+        wrong = wrong_char(n, c, i + 1 < len && bytes[i + 1] == '\n');
+        if (wrong)
+            return wrong;
+        ++*column;
+        if (c == '\n') {
+            ++*line;
+            *column = 1;
+        }
+    }
+    return NULL;
 }

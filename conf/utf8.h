@@ -1,6 +1,7 @@
 /* utf8.h - is it text that a line of configuration may hold? */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,5 +10,10 @@ size_t utf8_take(uint32_t *out, const char *s, size_t len);
 
 /* Control characters, and those that are not seen or turn the line round: a
  * name must not hold them. Blanks are another matter. */
-int utf8_is_hidden(uint32_t c);
-int utf8_is_blank(uint32_t c);
+bool utf8_is_hidden(uint32_t c);
+bool utf8_is_blank(uint32_t c);
+
+/* What is wrong with a file's bytes, and where; NULL: nothing. libyaml knows
+ * more line breaks than an editor shows, and cannot say where bad bytes stand;
+ * of a file that passes, both count the same lines and columns. */
+const char *utf8_check(const char *bytes, size_t len, int *line, int *column);
