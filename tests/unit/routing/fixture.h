@@ -48,8 +48,8 @@ static char *fixture_secret(void *self, const struct conf_key_source *from,
 static const struct secret_source fixture_secrets = {.read = fixture_secret};
 
 /* NULL: complaints are in fixture_diag.text. */
-static struct snapshot *snapshot_try(const struct yaml *y,
-                                     const struct secret_source *secrets)
+static inline struct snapshot *snapshot_try(const struct yaml *y,
+                                            const struct secret_source *secrets)
 {
     const struct conf_file files[] = {
         {"bijia.yaml", "{}", 2},
@@ -70,7 +70,7 @@ static struct snapshot *snapshot_try(const struct yaml *y,
     return NULL;
 }
 
-static struct snapshot *snapshot_of(const struct yaml *y)
+static inline struct snapshot *snapshot_of(const struct yaml *y)
 {
     struct snapshot *s = snapshot_try(y, &fixture_secrets);
 
@@ -79,8 +79,8 @@ static struct snapshot *snapshot_of(const struct yaml *y)
     return s;
 }
 
-static const struct offer *offer_called(const struct snapshot *s,
-                                        const char *name)
+static inline const struct offer *offer_called(const struct snapshot *s,
+                                               const char *name)
 {
     for (size_t i = 0; i < s->n_offers; i++)
         if (strcmp(s->offers[i].name, name) == 0)
