@@ -12,6 +12,11 @@
  * refuse by replying. handle is called once the whole body has arrived, and
  * must in the end make exactly one of http_reply, http_stream_end and
  * http_abort happen, unless on_gone was called first. All on one loop.
+ *
+ * The request and its arena stay until the callback (of whatever event) in
+ * which that one call was made has returned; then the arena is emptied, even
+ * if bytes still wait for the client. on_gone never comes from inside a call
+ * made here. admit must leave the loop's scratch alone; handle need not.
  */
 #pragma once
 
@@ -32,22 +37,26 @@ struct http_limits { /* all > 0 */
     size_t head_bytes, headers, body_bytes, early_bytes, stream_buffer_bytes;
     size_t connections; /* on this server */
     int64_t requests;   /* per connection, then it is closed */
-    int64_t head_ms, body_ms, idle_ms, write_ms;
+    int64_t head_ms;    /* from a head's first byte to its last */
+    int64_t body_ms;    /* and a second more for each 16 KiB that came */
+    int64_t idle_ms;    /* between requests */
+    int64_t write_ms;   /* while bytes wait and the client takes none */
 };
 
 struct http_request {
     struct http_conn *conn;
-    struct arena *arena; /* emptied after the reply is written */
+    struct arena *arena; /* see below */
     struct http_head head;
     struct slice body; /* at handle; stays until http_release_body() */
     int64_t began_ms;  /* loop_now_ms() at the first byte of the head */
     bool handled;      /* handle was called */
 
-    /* Set by the handler; called at most once, if the client leaves (or
-     * writes are stuck for write_ms) before the reply is complete. The
+    /* Set by the handler, or by admit; called at most once, if the client
+     * leaves (its FIN alone counts, too), or takes nothing for write_ms, or
+     * its body is refused after admit, before the reply is complete. The
      * request must not be used after it returns. */
     void (*on_gone)(void *handler_data);
-    /* The client has taken in what was streamed to it. */
+    /* After http_stream() said false: the client has taken in most of it. */
     void (*on_drained)(void *handler_data);
     void *handler_data;
 };
@@ -70,9 +79,10 @@ struct http_server *http_server_new(struct loop *loop,
                                     const struct http_site *site) MUST_CHECK
 NON_NULL_RETURN;
 
-/* Serves a listening socket (http_listen_open); `tls` NULL: plain. May be
- * called several times. http_server_tls replaces the context for new
- * connections. */
+/* Serves a listening socket (http_listen_open), which is the server's from
+ * here on; `tls` NULL: plain. May be called several times. http_server_tls
+ * replaces the context for new connections. A context stays the caller's, to
+ * be freed once no server uses it; connections keep what they need of it. */
 void http_server_listen(struct http_server *s, int fd, struct tls_context *tls);
 void http_server_tls(struct http_server *s, struct tls_context *tls);
 
@@ -90,10 +100,13 @@ int http_listen_open(const char *address, char *error,
                      size_t error_size) MUST_CHECK;
 
 /* Adds a header to the reply about to be made. Both are constants or live in
- * the request's arena; the value is checked for control characters. */
+ * the request's arena. A value with a control character, or what passes 3 KiB
+ * in all, is left out. */
 void http_set_header(struct http_request *req, const char *name,
                      const char *value);
 
+/* The body is sent or copied before this returns. A request that was not read
+ * to its end (a refusal by admit) costs its connection. */
 void http_reply(struct http_request *req, int status, const char *type,
                 struct slice body);
 
@@ -122,5 +135,5 @@ void http_stream_end(struct http_request *req);
  * uncleanly (no last chunk), so that no client takes it for whole. */
 void http_abort(struct http_request *req);
 
-/* The body is not needed any more: its memory goes back before the reply. */
+/* req->body is not needed any more: its memory goes back before the reply. */
 void http_release_body(struct http_request *req);
