@@ -21,12 +21,12 @@
  */
 enum {
     SESSIONS = 64,
-    KEY_BYTES = 264, /* host, ':', port */
+    KEY_BYTES = 256, /* of a host's name */
     RECORD_BYTES = 16 * 1024,
 };
 
 struct session {
-    char key[KEY_BYTES];
+    char key[KEY_BYTES + 8]; /* host:port */
     SSL_SESSION *session;
     uint64_t used; /* by the context's `uses` */
     uint32_t edition;
@@ -198,9 +198,12 @@ static int begin_client(SSL *ssl, struct tls_context *t, const char *host,
                         int port)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-    char key[KEY_BYTES];
+    char name[KEY_BYTES], key[KEY_BYTES + 8];
     struct session *s;
 
+    if ((size_t)snprintf(name, sizeof(name), "%s", host) >= sizeof(name))
+        return -1;
+    snprintf(key, sizeof(key), "%s:%d", name, port & 0xffff);
     SSL_set_connect_state(ssl);
     X509_VERIFY_PARAM_set_hostflags(param,
                                     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -208,11 +211,9 @@ static int begin_client(SSL *ssl, struct tls_context *t, const char *host,
         if (X509_VERIFY_PARAM_set1_ip_asc(param, host) != 1)
             return -1;
     } else if (X509_VERIFY_PARAM_set1_host(param, host, 0) != 1 ||
-               SSL_set_tlsext_host_name(ssl, host) != 1) {
+               SSL_set_tlsext_host_name(ssl, name) != 1) {
         return -1;
     }
-    if ((size_t)snprintf(key, sizeof(key), "%s:%d", host, port) >= sizeof(key))
-        return -1;
     s = find_session(t, key);
     SSL_set_app_data(ssl, (void *)((uintptr_t)s->edition * SESSIONS +
                                    (uintptr_t)(s - t->sessions)));
