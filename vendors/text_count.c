@@ -4,65 +4,71 @@
 #    include <emmintrin.h>
 #endif
 
-enum class {
-    CLASS_HAN,
-    CLASS_KANA,
-    CLASS_HANGUL,
-    CLASS_LATIN,
-    CLASS_DIGIT,
-    CLASS_PUNCT,
-    CLASS_SPACE,
-    CLASS_OTHER,
+enum script {
+    SCRIPT_HAN,
+    SCRIPT_KANA,
+    SCRIPT_HANGUL,
+    SCRIPT_LATIN,
+    SCRIPT_DIGIT,
+    SCRIPT_PUNCT,
+    SCRIPT_SPACE,
+    SCRIPT_OTHER,
 };
 
-static enum class ascii_class(uint32_t c) {
-    if ((c | 0x20) - 'a' < 26) return CLASS_LATIN;
-        if (c - '0' < 10) return CLASS_DIGIT;
-        return c <= 0x20 ? CLASS_SPACE : CLASS_PUNCT;
+static enum script ascii_script(uint32_t c)
+{
+    if ((c | 0x20) - 'a' < 26)
+        return SCRIPT_LATIN;
+    if (c - '0' < 10)
+        return SCRIPT_DIGIT;
+    return c <= 0x20 ? SCRIPT_SPACE : SCRIPT_PUNCT;
 }
 
 /* Blocks of Unicode in ascending order, each up to its last character. */
 static const struct {
     uint32_t last;
-    enum class class;
+    enum script script;
 } blocks[] = {
-    {0x00bf, CLASS_PUNCT},  {0x024f, CLASS_LATIN},  {0x1dff, CLASS_OTHER},
-    {0x1eff, CLASS_LATIN},  {0x1fff, CLASS_OTHER},  {0x206f, CLASS_PUNCT},
-    {0x2fff, CLASS_OTHER},  {0x303f, CLASS_PUNCT},  {0x30ff, CLASS_KANA},
-    {0x312f, CLASS_OTHER},  {0x318f, CLASS_HANGUL}, {0x31ef, CLASS_OTHER},
-    {0x31ff, CLASS_KANA},   {0x33ff, CLASS_OTHER},  {0x4dbf, CLASS_HAN},
-    {0x4dff, CLASS_OTHER},  {0x9fff, CLASS_HAN},    {0xabff, CLASS_OTHER},
-    {0xd7a3, CLASS_HANGUL}, {0xf8ff, CLASS_OTHER},  {0xfaff, CLASS_HAN},
-    {0xfeff, CLASS_OTHER},  {0xff0f, CLASS_PUNCT},  {0xff19, CLASS_DIGIT},
-    {0xff20, CLASS_PUNCT},  {0xff3a, CLASS_LATIN},  {0xff40, CLASS_PUNCT},
-    {0xff5a, CLASS_LATIN},  {0xff65, CLASS_PUNCT},  {0xff9f, CLASS_KANA},
-    {0x1ffff, CLASS_OTHER}, {0x3ffff, CLASS_HAN},   {0x10ffff, CLASS_OTHER},
+    {0x00bf, SCRIPT_PUNCT},  {0x024f, SCRIPT_LATIN},  {0x1dff, SCRIPT_OTHER},
+    {0x1eff, SCRIPT_LATIN},  {0x1fff, SCRIPT_OTHER},  {0x206f, SCRIPT_PUNCT},
+    {0x2fff, SCRIPT_OTHER},  {0x303f, SCRIPT_PUNCT},  {0x30ff, SCRIPT_KANA},
+    {0x312f, SCRIPT_OTHER},  {0x318f, SCRIPT_HANGUL}, {0x31ef, SCRIPT_OTHER},
+    {0x31ff, SCRIPT_KANA},   {0x33ff, SCRIPT_OTHER},  {0x4dbf, SCRIPT_HAN},
+    {0x4dff, SCRIPT_OTHER},  {0x9fff, SCRIPT_HAN},    {0xabff, SCRIPT_OTHER},
+    {0xd7a3, SCRIPT_HANGUL}, {0xf8ff, SCRIPT_OTHER},  {0xfaff, SCRIPT_HAN},
+    {0xfeff, SCRIPT_OTHER},  {0xff0f, SCRIPT_PUNCT},  {0xff19, SCRIPT_DIGIT},
+    {0xff20, SCRIPT_PUNCT},  {0xff3a, SCRIPT_LATIN},  {0xff40, SCRIPT_PUNCT},
+    {0xff5a, SCRIPT_LATIN},  {0xff65, SCRIPT_PUNCT},  {0xff9f, SCRIPT_KANA},
+    {0x1ffff, SCRIPT_OTHER}, {0x3ffff, SCRIPT_HAN},   {0x10ffff, SCRIPT_OTHER},
 };
 
-static enum class class_of(uint32_t c) {
+static enum script script_of(uint32_t c)
+{
     size_t i = 0;
 
-        if (c < 0x80) return ascii_class(c);
-        if (c >= 0x4e00 && c <= 0x9fff) return CLASS_HAN;
-        while (blocks[i].last < c)
-            i++;
-        return blocks[i].class;
+    if (c < 0x80)
+        return ascii_script(c);
+    if (c >= 0x4e00 && c <= 0x9fff)
+        return SCRIPT_HAN;
+    while (blocks[i].last < c)
+        i++;
+    return blocks[i].script;
 }
 
-static void count(struct text_count *c, enum class class, enum class before)
+static void count(struct text_count *c, enum script script, enum script before)
 {
-    switch (class) {
-    case CLASS_HAN: c->han++; break;
-    case CLASS_KANA: c->kana++; break;
-    case CLASS_HANGUL: c->hangul++; break;
-    case CLASS_LATIN:
+    switch (script) {
+    case SCRIPT_HAN: c->han++; break;
+    case SCRIPT_KANA: c->kana++; break;
+    case SCRIPT_HANGUL: c->hangul++; break;
+    case SCRIPT_LATIN:
         c->latin++;
-        c->words += before != CLASS_LATIN;
+        c->words += before != SCRIPT_LATIN;
         break;
-    case CLASS_DIGIT: c->digits++; break;
-    case CLASS_PUNCT: c->punct++; break;
-    case CLASS_SPACE: c->space += before != CLASS_SPACE; break;
-    case CLASS_OTHER: c->other++; break;
+    case SCRIPT_DIGIT: c->digits++; break;
+    case SCRIPT_PUNCT: c->punct++; break;
+    case SCRIPT_SPACE: c->space += before != SCRIPT_SPACE; break;
+    case SCRIPT_OTHER: c->other++; break;
     }
 }
 
@@ -91,11 +97,12 @@ static inline int64_t sum(__m128i bytes)
 /* Counts blocks of sixteen ASCII characters at p; stops before a block with
  * anything else in it. `slash`: a backslash is something else. */
 static const char *ascii_blocks(struct text_count *c, const char *p,
-                                const char *end, bool slash, enum class *before)
+                                const char *end, bool slash,
+                                enum script *before)
 {
     const __m128i zero = _mm_setzero_si128();
-    __m128i last_latin = *before == CLASS_LATIN ? _mm_set1_epi8(-1) : zero;
-    __m128i last_space = *before == CLASS_SPACE ? _mm_set1_epi8(-1) : zero;
+    __m128i last_latin = *before == SCRIPT_LATIN ? _mm_set1_epi8(-1) : zero;
+    __m128i last_space = *before == SCRIPT_SPACE ? _mm_set1_epi8(-1) : zero;
     const char *start = p;
 
     while (end - p >= 16) {
@@ -136,7 +143,7 @@ static const char *ascii_blocks(struct text_count *c, const char *p,
         c->punct += (p - from) - sum(latins) - sum(digits) - sum(spaces);
     }
     if (p > start)
-        *before = ascii_class((unsigned char)p[-1]);
+        *before = ascii_script((unsigned char)p[-1]);
     return p;
 }
 
@@ -158,13 +165,14 @@ static const char *han_blocks(struct text_count *c, const char *p,
 #else
 
 static const char *ascii_blocks(struct text_count *c, const char *p,
-                                const char *end, bool slash, enum class *before)
+                                const char *end, bool slash,
+                                enum script *before)
 {
     while (p < end && (unsigned char)*p < 0x80 && !(slash && *p == '\\')) {
-        enum class class = ascii_class((unsigned char)*p++);
+        enum script script = ascii_script((unsigned char)*p++);
 
-        count(c, class, *before);
-        *before = class;
+        count(c, script, *before);
+        *before = script;
     }
     return p;
 }
@@ -183,32 +191,32 @@ void text_count_add(struct text_count *c, struct json_text text,
                     unsigned char before)
 {
     const char *p = text.raw.bytes, *end = p + text.raw.len;
-    enum class last = before < 0x80 ? ascii_class(before) : CLASS_OTHER;
+    enum script last = before < 0x80 ? ascii_script(before) : SCRIPT_OTHER;
 
     if (!before)
-        last = CLASS_OTHER;
+        last = SCRIPT_OTHER;
     while (p < end) {
         const char *block;
 
         p = ascii_blocks(c, p, end, text.escaped, &last);
         block = end - p > 16 ? p + 16 : end;
         while (p < block) {
-            enum class class;
+            enum script script;
 
             if ((unsigned char)*p >= 0x80) {
                 const char *past = han_blocks(c, p, end);
 
                 if (past > p)
-                    last = CLASS_HAN;
+                    last = SCRIPT_HAN;
                 p = past;
                 if (p == end)
                     break;
             }
-            class = class_of(text.escaped || (unsigned char)*p >= 0x80
-                                 ? json_character(&p, end)
-                                 : (unsigned char)*p++);
-            count(c, class, last);
-            last = class;
+            script = script_of(text.escaped || (unsigned char)*p >= 0x80
+                                   ? json_character(&p, end)
+                                   : (unsigned char)*p++);
+            count(c, script, last);
+            last = script;
         }
     }
 }

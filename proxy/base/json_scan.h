@@ -20,11 +20,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/attr.h"
 #include "base/slice.h"
 
 enum {
     JSON_DEPTH_MAX = 64,
+    UTF8_MAX = 4, /* bytes of a character */
 };
 
 enum json_kind {
@@ -92,3 +94,10 @@ size_t json_text_len(struct json_text text);
 /* One character of an escaped text: what *at stands for; *at moves past it,
  * a surrogate pair as one. `at` < end, inside a text that was checked. */
 uint32_t json_character(const char **at, const char *end);
+
+/* Writes `c` as UTF-8, what is no character as U+FFFD; the length. */
+size_t utf8_put(uint32_t c, char out[UTF8_MAX]);
+
+/* The other way: `text` as a JSON string with its quotes, in the arena. Bytes
+ * that are not UTF-8 become U+FFFD, so that the result is always valid. */
+struct slice json_quote(struct arena *a, struct slice text);

@@ -147,6 +147,11 @@ static inline const char *character_end(const char *p, const char *end)
     return is_tail(u[1]) && is_tail(u[2]) && is_tail(u[3]) ? p + 4 : NULL;
 }
 
+const char *utf8_end(const char *p, const char *end)
+{
+    return character_end(p, end);
+}
+
 /* Past the characters at p that are not ASCII; NULL, and *bad where. */
 static const char *wide_end(const char *p, const char *end, const char **bad)
 {

@@ -17,6 +17,9 @@ struct json_string {
     bool escaped;
 };
 
+/* Past the character of two to four bytes at p < end, or NULL: not UTF-8. */
+const char *utf8_end(const char *p, const char *end);
+
 /* `p`: at the opening quote, before `end`. */
 bool json_string_end(struct json_string *out, const char *p, const char *end,
                      bool any_bytes) MUST_CHECK;

@@ -1,9 +1,10 @@
 /* json_text.c - what a JSON string says, once its escapes are undone. */
 #include "base/json_scan.h"
+#include "base/json_string.h"
 
 enum {
     REPLACEMENT = 0xfffd,
-    UTF8_MAX = 4,
+    ESCAPE_MAX = 6, /* bytes of \u001f */
 };
 
 static unsigned hex4(const char *p)
@@ -73,9 +74,10 @@ uint32_t json_character(const char **at, const char *end)
     return u[0] < 0x80 ? u[0] : REPLACEMENT;
 }
 
-/* `c` as UTF-8; the length. */
-static size_t encode(uint32_t c, char out[UTF8_MAX])
+size_t utf8_put(uint32_t c, char out[UTF8_MAX])
 {
+    if ((c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
+        c = REPLACEMENT;
     if (c < 0x80) {
         out[0] = (char)c;
         return 1;
@@ -117,7 +119,7 @@ static int64_t decode(struct json_text text, char *out, size_t size)
         p += plain;
         if (!slash)
             break;
-        n = encode(escape(&p, end), bytes);
+        n = utf8_put(escape(&p, end), bytes);
         if (n > size - len)
             return -1;
         if (out)
@@ -147,4 +149,52 @@ bool json_text_is(struct json_text text, const char *word)
         if (json_character(&p, end) != (unsigned char)*word)
             return false;
     return p == end && !*word;
+}
+
+/* The byte or character at *at as it stands in a string; the length. */
+static size_t quote(const char **at, const char *end, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    static const char letters[] = "bfnrt", values[] = "\b\f\n\r\t";
+    unsigned char c = (unsigned char)**at;
+    const char *value = memchr(values, c, sizeof(values) - 1), *past;
+    size_t len;
+
+    if (c >= 0x80) {
+        past = utf8_end(*at, end);
+        if (!past) {
+            *at += 1;
+            return utf8_put(REPLACEMENT, out);
+        }
+        len = (size_t)(past - *at);
+        memcpy(out, *at, len);
+        *at = past;
+        return len;
+    }
+    *at += 1;
+    if (c >= 0x20 && c != '"' && c != '\\') {
+        out[0] = (char)c;
+        return 1;
+    }
+    out[0] = '\\';
+    out[1] = value ? letters[value - values] : (char)c;
+    if (value || c >= 0x20)
+        return 2;
+    memcpy(out + 1, "u00", 3);
+    out[4] = digits[c >> 4];
+    out[5] = digits[c & 15];
+    return ESCAPE_MAX;
+}
+
+struct slice json_quote(struct arena *a, struct slice text)
+{
+    char *out = arena_alloc(a, text.len * ESCAPE_MAX + 2);
+    const char *p = text.bytes, *end = p + text.len;
+    size_t len = 0;
+
+    out[len++] = '"';
+    while (p < end)
+        len += quote(&p, end, out + len);
+    out[len++] = '"';
+    return (struct slice){out, len};
 }
