@@ -200,7 +200,7 @@ class Call:
         self.framer = framer = Framer(plan.framing, True)
         whole = None
         if framer.mode == "length":
-            whole = b"".join(data for data, _, _ in self.wire_events() if isinstance(data, bytes))
+            whole = b"".join(event[0] for event in self.wire_events() if isinstance(event[0], bytes))
             whole = framer.body(whole)
         content_type = plan.content_type or vendor.stream_type
         await self.send_head(framer.head(200, self.all_headers(headers, content_type), whole))
@@ -221,11 +221,11 @@ class Call:
         error_at, cut_at, silence_at = (plan.error_in_stream, plan.cut_after_events,
                                         plan.silence_after_events)
         breaks = error_at is not None or cut_at is not None or silence_at is not None
-        for data, tokens, thinking in self.wire_events():
+        for data, tokens, thinking, event in self.wire_events():
             if not isinstance(data, bytes):
                 await self.nap(data)
                 continue
-            if breaks:
+            if breaks and event:
                 if joined:
                     await self.send(b"".join(joined))
                     joined = []
@@ -237,7 +237,7 @@ class Call:
                     return await self.play_error_event()
             if plan.chunk_ms and self.sent_events:
                 await self.nap(plan.chunk_ms)
-            self.sent_events += 1
+            self.sent_events += event
             self.sent_tokens += tokens
             self.sent_thinking += thinking
             joined.append(framer.part(data))
@@ -261,14 +261,14 @@ class Call:
         return self.end("error_in_stream")
 
     def wire_events(self):
-        """(bytes or a wait in ms, tokens, thinking tokens) of the stream as the vendor spells it."""
+        """(bytes or a wait in ms, tokens, thinking tokens, 1 for an event, 0 for a comment)"""
         for kind, data, tokens, thinking in self.vendor.events(self):
             if kind == "wait":
-                yield data, 0, 0
+                yield data, 0, 0, 0
             elif kind == "comment":
-                yield self.sse_lines([data, ""]), 0, 0
+                yield self.sse_lines([data, ""]), 0, 0, 0
             else:
-                yield self.sse(kind or None, data), tokens, thinking
+                yield self.sse(kind or None, data), tokens, thinking, 1
 
     def sse(self, event: str | None, data: str) -> bytes:
         plan = self.plan

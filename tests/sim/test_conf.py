@@ -1,0 +1,97 @@
+"""conf_for_sim.py points a configuration at the market and changes nothing else."""
+from __future__ import annotations
+
+import os
+import stat
+
+import conf_for_sim
+
+VENDORS = """\
+# the accounts
+vendors:
+  deepseek:
+    base_url: https://api.deepseek.com      # no /v1
+    adapter: openai
+    keys: [{env: DEEPSEEK_API_KEY}, {file: secrets/deepseek}]
+    models:
+      deepseek-flash: {context: 1000000, thinking: yes}
+
+  doubao:
+    base_url: https://ark.cn-beijing.volces.com/api/v3
+    keys:
+      - {env: ARK_API_KEY}
+      - {file: secrets/ark}
+    ca_file: /etc/ca.pem
+    quirks: [max_tokens]
+  house-model:
+    base_url: http://127.0.0.1:8000/v1
+    auth: none
+  mirror:
+    base_url: "https://proxy.example.org/v1/"
+    keys: [{env: X}]
+#  off:
+#    base_url: https://off.example.org
+"""
+BIJIA = """\
+listen: 127.0.0.1:8080   # where clients come
+workers: 2
+tls:
+  certificate: a.pem
+  key: b.pem
+timeouts: {head: 10s, silence: 120s}
+limits:
+  body: 8MiB
+"""
+
+
+def prepare(tmp_path, **more):
+    conf, out = tmp_path / "conf", tmp_path / "out"
+    conf.mkdir()
+    (conf / "vendors.yaml").write_text(VENDORS)
+    (conf / "bijia.yaml").write_text(BIJIA)
+    (conf / "prices.yaml").write_text("prices: {}\n")
+    (conf / "policy.yaml").write_text("aliases: {}\n")
+    (conf / "keys.yaml").write_text("[]\n")
+    keyed = conf_for_sim.prepare(str(conf), str(out), "http://127.0.0.1:9", **more)
+    return keyed, out, (out / "vendors.yaml").read_text(), (out / "bijia.yaml").read_text()
+
+
+def test_base_urls_and_keys_are_replaced_and_nothing_else(tmp_path):
+    keyed, out, vendors, _ = prepare(tmp_path)
+    assert keyed == ["deepseek", "doubao", "mirror"]
+    assert vendors == VENDORS.replace(
+        "https://api.deepseek.com      # no /v1", "http://127.0.0.1:9/deepseek").replace(
+        "[{env: DEEPSEEK_API_KEY}, {file: secrets/deepseek}]", "[{file: secrets/deepseek}]").replace(
+        "https://ark.cn-beijing.volces.com/api/v3", "http://127.0.0.1:9/ark/api/v3").replace(
+        "    keys:\n      - {env: ARK_API_KEY}\n      - {file: secrets/ark}\n    ca_file: /etc/ca.pem\n",
+        "    keys: [{file: secrets/doubao}]\n").replace(
+        "http://127.0.0.1:8000/v1", "http://127.0.0.1:9/vllm/v1").replace(
+        '"https://proxy.example.org/v1/"', "http://127.0.0.1:9/mirror/v1").replace(
+        "[{env: X}]", "[{file: secrets/mirror}]")
+    secret = out / "secrets" / "doubao"
+    assert secret.read_text() == "sim-doubao-1\n"
+    assert stat.S_IMODE(os.stat(secret).st_mode) == 0o600
+    assert sorted(os.listdir(out)) == ["bijia.yaml", "policy.yaml", "prices.yaml", "secrets",
+                                       "vendors.yaml"]
+
+
+def test_words_of_the_program_are_set_in_whatever_layout(tmp_path):
+    _, _, _, bijia = prepare(tmp_path, listen=":0", keys=2, settings={
+        "timeouts.silence": "2s", "limits.body": "1MiB", "limits.head": "8KiB", "attempts.most": 5,
+        "workers": 4})
+    assert bijia == """\
+listen: 127.0.0.1:0
+workers: 4
+timeouts: {head: 10s, silence: 2s}
+limits:
+  head: 8KiB
+  body: 1MiB
+state_dir: state
+attempts: {most: 5}
+"""
+
+
+def test_several_keys_and_other_base_urls(tmp_path):
+    _, out, vendors, _ = prepare(tmp_path, keys=2, base_urls={"deepseek": "http://127.0.0.1:1"})
+    assert (out / "secrets" / "deepseek").read_text() == "sim-deepseek-1\nsim-deepseek-2\n"
+    assert "base_url: http://127.0.0.1:1\n" in vendors
