@@ -8,7 +8,7 @@
 
 /*
  * resolve -> for each offer: look, estimate, price, convert -> sieve
- *         -> order -> decision
+ *         -> line up -> decision
  */
 
 enum {
@@ -21,13 +21,17 @@ static int64_t at_most(int64_t n, int64_t most)
     return n < most ? n : most;
 }
 
-struct usage usage_expected(const struct offer *offer,
-                            const struct query *query,
-                            const struct offer_state *state)
+static int64_t estimate(const struct offer *offer, const struct query *query)
 {
-    int64_t input = tokenizer_estimate(offer->vendor->tokenizer, &query->text,
-                                       query->n_messages, query->n_images,
-                                       query->image_bytes);
+    return tokenizer_estimate(offer->vendor->tokenizer, &query->text,
+                              query->n_messages, query->n_images,
+                              query->image_bytes);
+}
+
+static struct usage expected_of(int64_t input, const struct offer *offer,
+                                const struct query *query,
+                                const struct offer_state *state)
+{
     int64_t output = state->output_tokens > 0 ? state->output_tokens
                                               : EXPECTED_OUTPUT_TOKENS;
     int64_t most = offer->conf->max_output_tokens;
@@ -46,7 +50,21 @@ struct usage usage_expected(const struct offer *offer,
     };
 }
 
-static void judge(struct verdict *out, struct sifting *s)
+struct usage usage_expected(const struct offer *offer,
+                            const struct query *query,
+                            const struct offer_state *state)
+{
+    return expected_of(estimate(offer, query), offer, query, state);
+}
+
+/* The estimate of one tokenizer family; neighbours share it. */
+struct counted {
+    int family; /* -1: none yet */
+    int64_t tokens;
+};
+
+static void judge(struct verdict *out, struct sifting *s,
+                  struct counted *counted)
 {
     enum currency currency = s->snapshot->currency;
     int64_t at = s->conditions->now_unix_ms;
@@ -55,7 +73,11 @@ static void judge(struct verdict *out, struct sifting *s)
     out->compared.currency = currency;
     s->conditions->look(s->conditions->self, s->offer, &s->state);
     out->latency_ms = s->state.latency_ms;
-    out->expected = usage_expected(s->offer, s->query, &s->state);
+    if (counted->family != s->offer->vendor->tokenizer) {
+        counted->family = s->offer->vendor->tokenizer;
+        counted->tokens = estimate(s->offer, s->query);
+    }
+    out->expected = expected_of(counted->tokens, s->offer, s->query, &s->state);
     s->expected_input = out->expected.input_tokens;
     s->priced = price_cost(&out->cost, s->offer, at, &out->expected);
     s->row = out->cost.row;
@@ -66,27 +88,27 @@ static void judge(struct verdict *out, struct sifting *s)
     out->refusal = s->refusal;
 }
 
-static int64_t latency_rank(const struct verdict *v)
-{
-    return v->latency_ms > 0 ? v->latency_ms : INT64_MAX;
-}
+/* What order goes by, close together: the verdicts themselves are large. */
+struct place_in_line {
+    int64_t nanos;
+    uint32_t latency_rank;
+    uint32_t at; /* its verdict, as found */
+    const char *name;
+};
 
-/* Does `a` stand before `b`? Never both ways round. */
-static bool stands_before(const struct verdict *a, const struct verdict *b)
+/* Does `a` stand before `b`? Never both ways round: names differ. */
+static bool stands_before(const struct place_in_line *a,
+                          const struct place_in_line *b)
 {
-    if ((a->why == WHY_LISTED) != (b->why == WHY_LISTED))
-        return a->why == WHY_LISTED;
-    if (a->why != WHY_LISTED)
-        return a->offer->index < b->offer->index;
-    if (a->compared.nanos != b->compared.nanos)
-        return a->compared.nanos < b->compared.nanos;
-    if (latency_rank(a) != latency_rank(b))
-        return latency_rank(a) < latency_rank(b);
-    return strcmp(a->offer->name, b->offer->name) < 0;
+    if (a->nanos != b->nanos)
+        return a->nanos < b->nanos;
+    if (a->latency_rank != b->latency_rank)
+        return a->latency_rank < b->latency_rank;
+    return strcmp(a->name, b->name) < 0;
 }
 
 /* Merges the sorted runs [0, half) and [half, n) of `from` into `to`. */
-static void merge(const struct verdict **to, const struct verdict *const *from,
+static void merge(struct place_in_line *to, const struct place_in_line *from,
                   size_t half, size_t n)
 {
     size_t left = 0, right = half;
@@ -94,19 +116,19 @@ static void merge(const struct verdict **to, const struct verdict *const *from,
     for (size_t i = 0; i < n; i++) {
         bool take_left =
             right == n ||
-            (left < half && !stands_before(from[right], from[left]));
+            (left < half && !stands_before(&from[right], &from[left]));
 
         to[i] = from[take_left ? left++ : right++];
     }
 }
 
-/* A merge sort of pointers, since libc's qsort may take memory of its own.
- * Returns whichever of the two arrays holds the result. */
-static const struct verdict **order(const struct verdict **list,
-                                    const struct verdict **spare, size_t n)
+/* A merge sort, since libc's qsort may take memory of its own. Returns
+ * whichever of the two arrays holds the result. */
+static const struct place_in_line *order(struct place_in_line *list,
+                                         struct place_in_line *spare, size_t n)
 {
     for (size_t run = 1; run < n; run *= 2) {
-        const struct verdict **swap = list;
+        struct place_in_line *swap = list;
 
         for (size_t at = 0; at < n; at += 2 * run) {
             size_t len = n - at < 2 * run ? n - at : 2 * run;
@@ -119,35 +141,60 @@ static const struct verdict **order(const struct verdict **list,
     return list;
 }
 
+/* The listed ones in order, then the others as found. */
+static void line_up(struct decision *out, const struct verdict *found,
+                    struct arena *a)
+{
+    size_t n = out->n_listed, listed = 0, others = n;
+    struct place_in_line *list = arena_alloc(a, 2 * n * sizeof(*list));
+    const struct place_in_line *line;
+
+    for (uint32_t i = 0; i < out->n_verdicts; i++) {
+        const struct verdict *v = &found[i];
+
+        if (v->why == WHY_LISTED)
+            list[listed++] = (struct place_in_line){
+                .nanos = v->compared.nanos,
+                .latency_rank =
+                    v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX,
+                .at = i,
+                .name = v->offer->name,
+            };
+        else
+            out->verdicts[others++] = *v;
+    }
+    line = order(list, list + n, n);
+    for (size_t i = 0; i < n; i++)
+        out->verdicts[i] = found[line[i].at];
+}
+
 void decide(struct decision *out, const struct snapshot *snapshot,
             const struct query *query, const struct conditions *conditions,
             struct arena *a)
 {
     struct offer_set set =
         snapshot_resolve(snapshot, query->team, query->asked);
-    struct sifting now = {
-        .snapshot = snapshot, .query = query, .conditions = conditions};
-    const struct verdict **list;
+    struct counted counted = {.family = -1};
     struct verdict *found;
 
     *out = (struct decision){0};
     if (set.n == 0)
         return;
     found = arena_alloc(a, set.n * sizeof(*found));
-    list = arena_alloc(a, 2 * set.n * sizeof(const struct verdict *));
     out->verdicts = arena_alloc(a, set.n * sizeof(*found));
     out->n_verdicts = (uint32_t)set.n;
     for (size_t i = 0; i < set.n; i++) {
-        struct sifting sifting = now;
+        struct sifting sifting = {
+            .snapshot = snapshot,
+            .query = query,
+            .conditions = conditions,
+            .offer = set.offers[i],
+        };
 
-        sifting.offer = set.offers[i];
-        judge(&found[i], &sifting);
+        judge(&found[i], &sifting, &counted);
         out->n_listed += found[i].why == WHY_LISTED;
-        list[i] = &found[i];
     }
-    list = order(list, list + set.n, set.n);
-    for (size_t i = 0; i < set.n; i++)
-        out->verdicts[i] = *list[i];
+    line_up(out, found, a);
 }
 
 void query_of_chat(struct query *out, const struct chat *chat,

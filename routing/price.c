@@ -58,7 +58,9 @@ bool price_cost(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
     for (int i = 0; i < COST_PARTS; i++) {
         __int128 part = (__int128)out->tokens[i] * rates[i];
 
-        out->part[i] = money_of_sum(part, row->currency);
+        out->part[i].currency = row->currency;
+        if (part != 0)
+            out->part[i] = money_of_sum(part, row->currency);
         sum += part;
     }
     out->total = money_of_sum(sum, row->currency);
