@@ -12,10 +12,10 @@
 
 /* Of a line of YAML, in place: keys by their look, passwords in URLs, and the
  * values of words that promise a secret. */
-void mask_line(char *line, size_t len);
+void mask_line(char *s, size_t len);
 
 /* Of a message, in place: by their look alone. */
-void mask_message(char *message, size_t len);
+void mask_message(char *s, size_t len);
 
 /* Does a word (api_key, password) promise that its value is a secret? */
 bool mask_names_secret(const char *word, size_t len);
