@@ -116,17 +116,34 @@ static bool same(const struct field *f, const void *a, const void *b)
            *(const enum currency *)x == *(const enum currency *)y;
 }
 
+struct comparing {
+    const void *before, *after;
+    void (*tell)(void *to, const char *word);
+    void *to;
+};
+
+static void compare(const struct comparing *c, const struct field_table *table,
+                    const char *section)
+{
+    for (size_t i = 0; i < table->n_rows; i++) {
+        const struct field *f = &table->rows[i];
+        char word[64];
+
+        snprintf(word, sizeof(word), "%s%s%s", section, *section ? "." : "",
+                 f->name);
+        if (f->kind == FIELD_SECTION)
+            compare(c, f->inside, word);
+        else if (f->kind != FIELD_BY_HAND && !f->live &&
+                 !same(f, c->before, c->after))
+            c->tell(c->to, word);
+    }
+}
+
 void fields_compare(const struct field_table *table, const void *before,
                     const void *after, void (*tell)(void *to, const char *word),
                     void *to)
 {
-    for (size_t i = 0; i < table->n_rows; i++) {
-        const struct field *f = &table->rows[i];
+    struct comparing c = {before, after, tell, to};
 
-        if (f->kind == FIELD_SECTION)
-            fields_compare(f->inside, before, after, tell, to);
-        else if (f->kind != FIELD_BY_HAND && !f->live &&
-                 !same(f, before, after))
-            tell(to, f->name);
-    }
+    compare(&c, table, "");
 }

@@ -387,7 +387,7 @@ static void a_reload_is_told_which_words_want_a_restart(void **state)
     assert_string_equal(words.text, "");
     conf_compare(a, b, add_word, &words);
     assert_string_equal(words.text,
-                        "listen workers pepper_file certificate key ");
+                        "listen workers pepper_file tls.certificate tls.key ");
 }
 
 static void add_line(void *to, const char *line)
