@@ -18,7 +18,7 @@
 #include "record/recorder.h"
 
 enum {
-    TEXT_MOST = 160, /* bytes of one text, escapes included */
+    TEXT_MOST = 160, /* bytes between the quotes, escapes included */
     DIGITS_MOST = 20,
     OTHER_MOST = 3 * TEXT_MOST + 2 * MONEY_TEXT + 96,
 };
@@ -89,10 +89,21 @@ static size_t spell(char out[8], const char **text)
     return 6;
 }
 
+/* How many bytes at `s`, `most` at most, stand for themselves: nearly all. */
+static size_t plain_run(const char *s, size_t most)
+{
+    size_t n = 0;
+
+    while (n < most && s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' &&
+           s[n] != '\\')
+        n++;
+    return n;
+}
+
 /* A quoted text, or null. */
 static void put_text(struct pen *p, const char *text)
 {
-    size_t used = 2;
+    size_t used, n;
     char c[8];
 
     if (!text) {
@@ -100,15 +111,34 @@ static void put_text(struct pen *p, const char *text)
         return;
     }
     PUT(p, "\"");
-    while (*text) {
-        size_t n = spell(c, &text);
-
+    used = plain_run(text, TEXT_MOST);
+    put_bytes(p, text, used);
+    for (text += used; *text && used < TEXT_MOST; used += n) {
+        n = spell(c, &text);
         if (used + n > TEXT_MOST)
             break;
         put_bytes(p, c, n);
-        used += n;
     }
     PUT(p, "\"");
+}
+
+/* The second is spelt once, since many receipts share it. */
+static void put_time(struct pen *p, int64_t unix_ms)
+{
+    static _Thread_local int64_t spelt = -1;
+    static _Thread_local char text[TIME_TEXT];
+    int64_t from_1970_ms = unix_ms < 0 ? 0 : unix_ms;
+    int ms = (int)(from_1970_ms % 1000);
+    size_t at;
+
+    if (spelt != from_1970_ms / 1000)
+        time_text(from_1970_ms, text);
+    spelt = from_1970_ms / 1000;
+    at = strlen(text) - sizeof("123Z") + 1;
+    text[at] = (char)('0' + ms / 100);
+    text[at + 1] = (char)('0' + ms / 10 % 10);
+    text[at + 2] = (char)('0' + ms % 10);
+    put_bytes(p, text, strlen(text));
 }
 
 static void put_int(struct pen *p, int64_t v)
@@ -293,11 +323,8 @@ static void put_others(struct pen *p, const struct receipt *r)
 
 static void put_head(struct pen *p, const struct receipt *r)
 {
-    char at[TIME_TEXT];
-
     PUT(p, "{\"at\":\"");
-    time_text(r->at_unix_ms, at);
-    put_bytes(p, at, strlen(at));
+    put_time(p, r->at_unix_ms);
     PUT(p, "\",\"id\":");
     put_text(p, r->id);
     PUT(p, ",\"team\":");

@@ -36,7 +36,9 @@
 #include "record/tray.h"
 
 enum {
-    GATHER_MS = 20,
+    /* The ledger costs 7.6 us a receipt at 20 ms, 6.3 at 40, 5.5 at 100
+     * (10,000 a second); but what has gathered dies with the process. */
+    GATHER_MS = 40,
     RETRY_MS = 250,
     REMIND_MS = 60 * 1000,   /* between lines about one long failure */
     FAREWELL_MS = 30 * 1000, /* see recorder_free() */

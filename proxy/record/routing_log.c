@@ -68,6 +68,9 @@ int routing_log_open(struct routing_log *g, const char *path)
 void routing_log_close(struct routing_log *g)
 {
     routing_log_flush(g);
+    if (g->n_lost > 0)
+        log_line(LOG_WARN, "routing_log_ended", "lines_lost=%" PRIu64,
+                 g->n_lost);
     close_file(g);
     free(g->text);
     g->text = NULL;

@@ -1,0 +1,113 @@
+/*
+ * ledger_bench.c - what one receipt costs the recorder: CPU of its thread.
+ *
+ *     ledger_bench [DIR [RATE [SECONDS [ATTEMPTS [OTHERS]]]]]
+ *
+ * RATE receipts a second (0: as fast as they are taken) from two workers into
+ * DIR (of the file system to be measured). Prints one line of JSON. Not a
+ * test: figures depend on the machine.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "unit/record/world.h"
+
+enum {
+    WORKERS = 2,
+    TICK_US = 1000,
+};
+
+static struct recorder *recorder;
+static struct snapshot *snapshot;
+static long rate, seconds = 5, n_attempts = 1, n_others = 10;
+static atomic_long n_put, n_refused;
+static atomic_long put_cpu_ns;
+
+static int64_t clock_ns(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void put_one(int w)
+{
+    struct receipt r;
+
+    if (!recorder_reserve(recorder, w)) {
+        n_refused++;
+        usleep(TICK_US);
+        return;
+    }
+    world_receipt(&r, snapshot);
+    r.n_attempts = (uint32_t)n_attempts;
+    r.n_others = (uint32_t)n_others;
+    r.chosen = r.n_attempts > 1 ? 1 : 0;
+    if (r.n_attempts == 1)
+        r.attempts[0] = r.attempts[1];
+    recorder_put(recorder, w, &r);
+    n_put++;
+}
+
+static void *work(void *arg)
+{
+    int w = (int)(intptr_t)arg;
+    int64_t begin = clock_ns(CLOCK_MONOTONIC), cpu;
+    int64_t until = begin + seconds * 1000000000, now;
+    int64_t n = 0;
+
+    cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    while ((now = clock_ns(CLOCK_MONOTONIC)) < until) {
+        int64_t due =
+            rate > 0 ? (now - begin) * rate / WORKERS / 1000000000 : n + 64;
+
+        for (; n < due; n++)
+            put_one(w);
+        if (rate > 0)
+            usleep(TICK_US);
+    }
+    put_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const char *dir = argc > 1 ? argv[1] : "ledger-bench";
+    pthread_t threads[WORKERS];
+    int64_t begin_ns, cpu_ns;
+    char error[256];
+
+    rate = argc > 2 ? atol(argv[2]) : 10000;
+    seconds = argc > 3 ? atol(argv[3]) : seconds;
+    n_attempts = argc > 4 ? atol(argv[4]) : n_attempts;
+    n_others = argc > 5 ? atol(argv[5]) : n_others;
+    snapshot = world_new(1);
+    recorder = recorder_new(dir, WORKERS, error, sizeof(error));
+    if (!recorder) {
+        fprintf(stderr, "%s\n", error);
+        return 1;
+    }
+    begin_ns = clock_ns(CLOCK_MONOTONIC);
+    cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    for (int w = 0; w < WORKERS; w++)
+        pthread_create(&threads[w], NULL, work, (void *)(intptr_t)w);
+    for (int w = 0; w < WORKERS; w++)
+        pthread_join(threads[w], NULL);
+    recorder_free(recorder);
+    begin_ns = clock_ns(CLOCK_MONOTONIC) - begin_ns;
+    cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns - put_cpu_ns;
+    snapshot_release(snapshot);
+    printf("{\"rate_wanted\":%ld,\"receipts\":%ld,\"refused\":%ld,"
+           "\"per_second\":%.0f,\"recorder_cpu_us_per_receipt\":%.2f,"
+           "\"worker_cpu_us_per_receipt\":%.2f}\n",
+           rate, n_put, n_refused, (double)n_put * 1e9 / (double)begin_ns,
+           (double)cpu_ns / 1e3 / (double)n_put,
+           (double)put_cpu_ns / 1e3 / (double)n_put);
+    return 0;
+}
