@@ -21,6 +21,21 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 LOCAL_PORTS = {8000: "vllm", 11434: "ollama", 8080: "llamacpp"}
+SELF_HOSTED = """
+  {name}:
+    base_url: {sim}/{name}/v1
+{ca}    currency: CNY
+    region: own
+    auth: none
+    tokenizer: llama
+    models:
+      llama-3-8b: {{context: 16384, tools: yes}}
+"""
+SELF_HOSTED_PRICE = """
+  {name}:
+    llama-3-8b:
+      - {{input: 0.1, output: 0.2, source: "our own cost", as_of: 2026-11-22}}
+"""
 DROPPED = ("ca_file", "forward_proxy")
 NAME = re.compile(r"^  ([A-Za-z0-9_.-]+|\"[^\"]+\"):\s*(#.*)?$")
 WORD = re.compile(r"^    ([a-z_]+):\s*(.*?)\s*$")
@@ -60,7 +75,8 @@ def block_end(lines: list[str], start: int, indent: int) -> int:
     return at
 
 
-def change_vendors(text: str, sim: str, sim_vendors: dict, base_urls: dict) -> tuple[str, list[str]]:
+def change_vendors(text: str, sim: str, sim_vendors: dict, base_urls: dict,
+                   ca_file: str | None = None) -> tuple[str, list[str]]:
     """The new vendors.yaml and the names of the accounts that need a key."""
     lines, out, keyed, name, at = text.split("\n"), [], [], None, 0
     while at < len(lines):
@@ -73,6 +89,8 @@ def change_vendors(text: str, sim: str, sim_vendors: dict, base_urls: dict) -> t
             new = base_urls.get(name) or (sim.rstrip("/") + "/" + prefix_of(name, url, sim_vendors)
                                           + urlsplit(url).path.rstrip("/"))
             out.append("    base_url: " + new)
+            if ca_file and new.startswith("https:"):
+                out.append("    ca_file: " + ca_file)
         elif word and name and word.group(1) == "keys":
             out.append("    keys: [{file: secrets/%s}]" % name)
             keyed.append(name)
@@ -139,14 +157,22 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
 
 
 def prepare(conf: str, out: str, sim: str, listen: str = "127.0.0.1:0", state_dir: str = "state",
-            settings: dict | None = None, base_urls: dict | None = None, keys: int = 1) -> list[str]:
+            settings: dict | None = None, base_urls: dict | None = None, keys: int = 1,
+            ca_file: str | None = None, self_hosted=()) -> list[str]:
     """Writes DIR; returns the names of the accounts with keys. `settings`: {"timeouts.silence": "2s"}"""
     os.makedirs(os.path.join(out, "secrets"), mode=0o700, exist_ok=True)
     for name in sorted(os.listdir(conf)):
         if name.endswith(".yaml") and name != "keys.yaml":
             shutil.copyfile(os.path.join(conf, name), os.path.join(out, name))
     path = os.path.join(out, "vendors.yaml")
-    text, keyed = change_vendors(read(path), sim, load_vendors(), base_urls or {})
+    text, keyed = change_vendors(read(path), sim, load_vendors(), base_urls or {}, ca_file)
+    if self_hosted:
+        text = text.rstrip("\n") + "\n" + "".join(SELF_HOSTED.format(
+            name=name, sim=sim.rstrip("/"), ca="    ca_file: %s\n" % ca_file if ca_file else "")
+            for name in self_hosted)
+        prices = os.path.join(out, "prices.yaml")
+        write(prices, read(prices).rstrip("\n") + "\n" + "".join(
+            SELF_HOSTED_PRICE.format(name=name) for name in self_hosted))
     write(path, text)
     for name in keyed:
         write(os.path.join(out, "secrets", name),
@@ -168,12 +194,16 @@ def main() -> None:
     parser.add_argument("--listen", default="127.0.0.1:8080", help="ADDRESS:PORT or :PORT")
     parser.add_argument("--state-dir", default="state")
     parser.add_argument("--keys", type=int, default=1, help="keys per account")
+    parser.add_argument("--self-hosted", action="append", default=[], metavar="NAME",
+                        help="add vllm, ollama or llamacpp, each with the model llama-3-8b")
+    parser.add_argument("--ca-file", help="for a market that speaks TLS")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.WORD=VALUE",
                         help="a further word of bijia.yaml")
     arguments = parser.parse_args()
     settings = dict(pair.split("=", 1) for pair in arguments.set)
     keyed = prepare(arguments.conf, arguments.out, arguments.sim, arguments.listen,
-                    arguments.state_dir, settings, keys=arguments.keys)
+                    arguments.state_dir, settings, None, arguments.keys,
+                    arguments.ca_file, arguments.self_hosted)
     print("%s: %d accounts with keys" % (arguments.out, len(keyed)))
 
 

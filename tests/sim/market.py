@@ -134,7 +134,7 @@ class Sim:
         self.door("DELETE", "/_sim/orders?" + urllib.parse.urlencode(query))
 
     def bills(self, since: int = 0, **wanted) -> list[dict]:
-        """The record, oldest first; wanted: vendor, attempt, model, key, end."""
+        """The record, oldest first; wanted: vendor, account, attempt, model, key, end."""
         query = urllib.parse.urlencode({"since": since, **wanted})
         return self.door("GET", "/_sim/bills?" + query)["bills"]
 
@@ -179,12 +179,14 @@ class Proxy:
 
     def __init__(self, sim: Sim, conf: str | None = None, settings: dict | None = None,
                  base_urls: dict | None = None, keys: int = 1, team: str = "demo", edit=None,
-                 environment: dict | None = None, keep: bool = False, tls_vendors: bool = False):
+                 environment: dict | None = None, keep: bool = False, tls_vendors: bool = False,
+                 self_hosted: tuple = ()):
         self.sim, self.team, self.keep_directory = sim, team, keep
         self.binary = os.environ.get("BIJIA_BIN", os.path.join(ROOT, "build/dev/proxy/bijia"))
         self.conf = conf or os.path.join(ROOT, "conf")
         self.settings, self.base_urls, self.n_keys = settings, base_urls, keys
         self.edit, self.environment, self.tls_vendors = edit, environment or {}, tls_vendors
+        self.self_hosted = self_hosted
         self.process: subprocess.Popen | None = None
         self.directory = self.base_url = self.key = ""
         self.returncode: int | None = None
@@ -211,7 +213,8 @@ class Proxy:
         conf_for_sim.prepare(self.conf, self.directory,
                              self.sim.tls_url if self.tls_vendors else self.sim.url,
                              "127.0.0.1:%d" % self.port, "state", self.settings, self.base_urls,
-                             self.n_keys)
+                             self.n_keys, self.sim.tls[0] if self.tls_vendors else None,
+                             self.self_hosted)
         if self.edit:
             self.edit(self)
         self.base_url = "http://127.0.0.1:%d/v1" % self.port

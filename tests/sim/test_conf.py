@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from decimal import Decimal
 
 import conf_for_sim
+import market
 
 VENDORS = """\
 # the accounts
@@ -95,3 +98,56 @@ def test_several_keys_and_other_base_urls(tmp_path):
     _, out, vendors, _ = prepare(tmp_path, keys=2, base_urls={"deepseek": "http://127.0.0.1:1"})
     assert (out / "secrets" / "deepseek").read_text() == "sim-deepseek-1\nsim-deepseek-2\n"
     assert "base_url: http://127.0.0.1:1\n" in vendors
+
+
+def test_self_hosted_accounts_and_a_certificate_may_be_added(tmp_path):
+    _, out, vendors, _ = prepare(tmp_path, self_hosted=["vllm"], ca_file="/tmp/ca.pem")
+    assert vendors.endswith("""
+  vllm:
+    base_url: http://127.0.0.1:9/vllm/v1
+    ca_file: /tmp/ca.pem
+    currency: CNY
+    region: own
+    auth: none
+    tokenizer: llama
+    models:
+      llama-3-8b: {context: 16384, tools: yes}
+""")
+    assert "  vllm:\n    llama-3-8b:\n      - {input: 0.1," in (out / "prices.yaml").read_text()
+
+
+def test_the_shipped_configuration_can_be_pointed_at_the_market(tmp_path):
+    keyed = conf_for_sim.prepare(os.path.join(market.ROOT, "conf"), str(tmp_path / "out"),
+                                 "http://127.0.0.1:9")
+    text = (tmp_path / "out" / "vendors.yaml").read_text()
+    known = conf_for_sim.load_vendors()
+    urls = re.findall(r"^    base_url: (.*)$", text, re.M)
+    assert len(urls) >= 9 and set(keyed) >= {"deepseek", "qwen", "openai"}
+    for url in urls:
+        assert url.startswith("http://127.0.0.1:9/")
+        name, _, path = url[len("http://127.0.0.1:9/"):].partition("/")
+        assert known[name].route("POST", ("/" + path if path else "") + "/chat/completions") == "chat"
+
+
+def test_the_market_sells_every_model_of_the_shipped_prices_at_the_same_base_price(tmp_path, sim):
+    """Both were read from the same pages: what differs is a slip on one side."""
+    with open(os.path.join(market.ROOT, "conf", "prices.yaml"), encoding="utf-8") as file:
+        rows = re.findall(r"^  ([a-z]+):$|^    (\S+):$|^      - (\{.*)$", file.read(), re.M)
+    book = sim.door("GET", "/_sim/prices")["vendors"]
+    names = {a: v.name for v in conf_for_sim.load_vendors().values() for a in (v.name, *v.aliases)}
+    vendor = model = None
+    checked = 0
+    for new_vendor, new_model, row in rows:
+        if new_vendor:
+            vendor = names.get(new_vendor)
+        elif new_model:
+            model, first = new_model, True
+        elif vendor and first:
+            first = False
+            said = {k: Decimal(v) for k, v in re.findall(
+                r"\b(input|cached_input|output): ([0-9.]+)", row)}
+            base = next(r for r in book[vendor][model]["rows"]
+                        if "when" not in r and "thinking" not in r)
+            assert {k: Decimal(base[k]) for k in said} == said, (vendor, model)
+            checked += 1
+    assert checked >= 25

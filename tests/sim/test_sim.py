@@ -144,8 +144,10 @@ def test_images_count_as_tokens_and_blind_models_refuse_them(sim):
     parts = [{"type": "text", "text": "what is this"},
              {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}]
     assert ask(sim, "deepseek", parts).json()["usage"]["prompt_tokens"] > 1100
-    assert ask(sim, "deepseek", parts, raw=json.dumps(
-        {**ask_body("deepseek", parts), "model": "deepseek-v4-pro"})).status == 422
+    for vendor, model, status in (("deepseek", "deepseek-v4-pro", 422), ("zhipu", "glm-5.3", 400),
+                                  ("zhipu", "glm-4.6v-flash", 200), ("qwen", "qwen-plus", 400)):
+        raw = json.dumps({**ask_body(vendor, parts), "model": model})
+        assert ask(sim, vendor, raw=raw).status == status
 
 
 @pytest.mark.parametrize("vendor,switch", [
@@ -391,6 +393,11 @@ def test_every_execution_is_a_line_of_the_record(tmp_path):
     assert [(r["seq"], r["attempt"], r["end"]) for r in rows] == [(1, "t1", "complete"),
                                                                   (2, None, "refused")]
     assert rows[0]["t_start"] <= rows[0]["t_first_byte"] <= rows[0]["t_end"]
+
+
+def test_bills_name_the_account_of_a_key_made_for_the_market(sim):
+    ask(sim, "ark", key="sim-house-doubao-2")
+    assert sim.bills(account="house-doubao")[0]["vendor"] == "ark"
 
 
 def test_models_are_listed(sim):

@@ -17,6 +17,7 @@ from .bills import cost, spell
 from .framing import Framer
 from .orders import NO_PLAN
 
+LAST_BYTES = 16384
 STATUS_CLASS = {400: "invalid", 401: "bad_key", 402: "no_money", 403: "forbidden",
                 404: "unknown_model", 413: "too_long", 422: "invalid", 429: "rate_limit",
                 451: "filtered", 500: "server_error"}
@@ -138,9 +139,8 @@ class Call:
             headers = headers + [("Retry-After", str(plan.retry_after))]
         if plan.body is not None:
             body = plan.body.encode()
-        await self.respond(status, headers, plan.content_type or vendor.json_type, [body], body,
-                           stream=False)
-        return self.end("refused")
+        return await self.respond(status, headers, plan.content_type or vendor.json_type, [body],
+                                  "refused")
 
     async def play_answer(self) -> bool:
         plan, vendor, ask = self.plan, self.vendor, self.ask
@@ -152,33 +152,26 @@ class Call:
             return await self.play_stream(headers)
         self.told = vendor.told_usage(self)
         whole = vendor.full(self)
-        blank = b"\n" * vendor.blank_lines
-        if blank and not plan.framing:
-            await self.respond(200, headers, plan.content_type or vendor.json_type, [blank, whole],
-                               None, stream=True)
-        else:
-            whole = blank + whole
-            await self.respond(200, headers, plan.content_type or vendor.json_type, [whole], whole,
-                               stream=False)
-        return self.end("complete")
+        parts = [b"\n" * vendor.blank_lines, whole] if vendor.blank_lines else [whole]
+        return await self.respond(200, headers, plan.content_type or vendor.json_type, parts,
+                                  "complete")
 
-    async def respond(self, status, headers, content_type, parts, whole, stream: bool) -> None:
+    async def respond(self, status, headers, content_type, parts: list[bytes], end: str) -> bool:
+        """A response that is not a stream; in several parts it is chunked."""
         plan = self.plan
-        self.framer = framer = Framer(plan.framing, stream)
-        if framer.mode == "length" and whole is not None:
-            whole = framer.body(whole)
-            parts = [whole]
-        head = framer.head(status, self.all_headers(headers, content_type), whole)
+        self.framer = framer = Framer(plan.framing, len(parts) > 1)
+        if framer.mode == "length":
+            parts = [framer.body(b"".join(parts))]
+        head = framer.head(status, self.all_headers(headers, content_type), b"".join(parts))
         if len(parts) == 1 and plan is NO_PLAN:
             self.generated()
-            await self.send(head + framer.part(parts[0]) + framer.end())
-            return
+            return await self.send_last(head + framer.part(parts[0]) + framer.end(), end)
         await self.send_head(head)
         await self.nap(plan.first_chunk_ms)
         for part in parts[:-1]:
             await self.send(framer.part(part))
         self.generated()
-        await self.send(framer.part(parts[-1]) + framer.end())
+        return await self.send_last(framer.part(parts[-1]) + framer.end(), end)
 
     def generated(self) -> None:
         """From here on a whole answer is generated, and owed, even if nobody reads it."""
@@ -210,9 +203,8 @@ class Call:
                 await self.send(framer.part(vendor.heartbeat.encode() + b"\n\n"))
                 await asyncio.sleep(plan.heartbeats_only / 1000)
         if whole is not None and framer.row.get("gzip"):
-            await self.send(whole + framer.end())
-            self.sent_tokens = self.usage["completion"]
-            return self.end("complete")
+            self.generated()
+            return await self.send_last(whole + framer.end(), "complete")
         return await self.play_events()
 
     async def play_events(self) -> bool:
@@ -248,8 +240,7 @@ class Call:
             await self.send(b"".join(joined))
             self.finish("complete")
             await forever()
-        await self.send(b"".join(joined) + framer.end())
-        return self.end("complete")
+        return await self.send_last(b"".join(joined) + framer.end(), "complete")
 
     async def play_error_event(self) -> bool:
         text = self.vendor.error_event(self)
@@ -257,8 +248,7 @@ class Call:
         end = self.vendor.error_event_end
         if end is not None:
             await self.send(self.framer.part(self.sse(None, end)))
-        await self.send(self.framer.end())
-        return self.end("error_in_stream")
+        return await self.send_last(self.framer.end(), "error_in_stream")
 
     def wire_events(self):
         """(bytes or a wait in ms, tokens, thinking tokens, 1 for an event, 0 for a comment)"""
@@ -322,6 +312,22 @@ class Call:
             self.cut_now()
         await self.drip(data)
 
+    async def send_last(self, data: bytes, end: str) -> bool:
+        """The end of the response. The bill is written before the last bytes go out, so that who has
+        the whole answer finds it in the record. True: the connection may be used again."""
+        if self.limit()[0] is None:
+            keep = 1 if self.plan.trickle or self.plan.split else LAST_BYTES
+            if len(data) > keep:
+                await self.send(data[:-keep])
+                data = data[-keep:]
+            self.finish(end, len(data))
+        await self.send(data)
+        self.finish(end)
+        if self.plan.close_after_answer == "silent":
+            self.conn.cut("notify")
+            return False
+        return not (self.framer.close or self.plan.close_after_answer)
+
     def limit(self):
         plan = self.plan
         if plan.cut_at_byte is not None:
@@ -356,13 +362,6 @@ class Call:
         self.finish("cut")
         self.conn.cut(self.plan.cut or "fin")
         raise Ended
-
-    def end(self, how: str) -> bool:
-        self.finish(how)
-        if self.plan.close_after_answer == "silent":
-            self.conn.cut("notify")
-            return False
-        return not (self.framer.close or self.plan.close_after_answer)
 
     # -- the bill -------------------------------------------------------------------------------
 
@@ -402,7 +401,7 @@ class Call:
         row = self.market.prices.row(self.entry, usage, self.at, self.thinks)
         return cost(row, usage), row
 
-    def finish(self, end: str) -> None:
+    def finish(self, end: str, coming: int = 0) -> None:
         if self.done:
             return
         self.done = True
@@ -412,7 +411,7 @@ class Call:
         conn, now = self.conn, time.monotonic()
         self.market.call_ended(self, {
             "attempt": self.attempt, "vendor": self.vendor.name, "model": self.model,
-            "key": self.key, "stream": bool(self.ask and self.ask.stream), "status": self.status,
+            "key": self.key, "account": account_of(self.key), "stream": bool(self.ask and self.ask.stream), "status": self.status,
             "end": end, "how": conn.gone_how if end == "client_gone" else None, "rule": rule,
             "error_class": self.refusal.error_class if self.refusal else None,
             "prompt_tokens": usage["prompt"], "cached_tokens": usage["cached"],
@@ -421,11 +420,17 @@ class Call:
             "amount": spell(amount), "currency": self.entry["currency"] if self.entry else None,
             "price": row, "usage_told": self.told,
             "cancel_stops_billing": self.vendor.cancel_stops_billing,
-            "bytes": self.sent_bytes, "events": self.sent_events,
+            "bytes": self.sent_bytes + coming, "events": self.sent_events,
             "at": round(self.at, 6), "wall_start": round(self.wall, 6),
-            "t_start": self.t_start, "t_first_byte": self.t_first_byte,
+            "t_start": self.t_start, "t_first_byte": self.t_first_byte or (now if coming else None),
             "t_end": conn.gone_at if end == "client_gone" else now,
             "orders": self.plan.orders or []})
+
+
+def account_of(key: str | None) -> str | None:
+    """conf_for_sim.py gives the account NAME the keys sim-NAME-1, sim-NAME-2 ..."""
+    parts = (key or "").split("-", 1)[-1].rpartition("-")
+    return parts[0] or None
 
 
 async def forever() -> None:

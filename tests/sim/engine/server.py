@@ -14,6 +14,7 @@ from .orders import FIELDS, OrderBook, OrderError, check_order
 from .tokens import PrefixCache
 from .wire import Connection
 
+FILTERS = ("vendor", "account", "attempt", "model", "key", "end")
 MOST_KEPT = 4096
 MOST_KEPT_BYTES = 192 * 1024 * 1024
 
@@ -143,7 +144,7 @@ class Market:
 
     def get_bills(self, query, body):
         since = int(query.get("since", 0))
-        wanted = {k: v for k, v in query.items() if k in ("vendor", "attempt", "model", "key", "end")}
+        wanted = {k: v for k, v in query.items() if k in FILTERS}
         if "vendor" in wanted:
             wanted["vendor"] = self.names[wanted["vendor"]]
         return {"bills": [r for r in self.record.rows

@@ -95,10 +95,13 @@ class Vendor:
                               % (at, message["role"], ", ".join("`%s`" % r for r in self.roles)))
         self.refuse_model(ask)
         self.refuse_format(ask)
-        if ask.has_images() and ask.model.startswith(self.no_vision or ("\0",)):
+        if ask.has_images() and not self.sees(ask.model):
             raise Refusal("invalid", detail="this model does not support image input",
                           param="messages")
         self.refuse_more(ask)
+
+    def sees(self, model: str) -> bool:
+        return not model.startswith(self.no_vision or ("\0",))
 
     def refuse_model(self, ask: Ask) -> None:
         pass                                    # the price table knows the models

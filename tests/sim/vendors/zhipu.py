@@ -6,7 +6,7 @@ from engine.ask import Ask, Refusal
 from .base import Vendor, switched
 
 ALWAYS_THINKS = ("glm-5.3",)
-NEVER_THINKS = ("glm-4.7-flash", "glm-4.6v-flash")
+SEES = ("glm-5.3-flash", "glm-4.6v", "glm-4.5v", "glm-5v")
 
 
 class Zhipu(Vendor):
@@ -19,7 +19,6 @@ class Zhipu(Vendor):
     cache_min, cache_unit = 256, 64
     contexts = {"": 1_000_000, "glm-4.7": 200_000, "glm-4.6": 200_000, "glm-4.5": 131_072,
                 "glm-5.1": 200_000, "glm-5": 200_000, "glm-4.7-flash": 200_000}
-    no_vision = ("glm-4.5", "glm-4.7", "glm-5.1", "glm-5.2", "glm-4.6")
     id_prefix = "20261122"
     usage_in_stream = "last"
     limit_fields = ("max_tokens",)          # max_completion_tokens is ignored
@@ -57,7 +56,10 @@ class Zhipu(Vendor):
         return super().text_of(message)
 
     def thinks(self, ask: Ask) -> bool:
-        return switched(ask) != "disabled" and not ask.model.startswith(NEVER_THINKS)
+        return switched(ask) != "disabled"
+
+    def sees(self, model: str) -> bool:
+        return model.startswith(SEES)
 
     def whole_arguments(self, call) -> bool:
         return call.ask.body.get("tool_stream") is not True
