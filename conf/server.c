@@ -59,7 +59,10 @@ static const struct field timeout_rows[] = {
     TIME("connect", connect_ms, "3s", 10, 10 * MINUTE,
          "to reach a vendor, TLS included"),
     TIME("first_byte", first_byte_ms, "60s", 10, HOUR,
-         "for a vendor to begin its answer"),
+         "for a vendor to begin a streamed answer"),
+    TIME("answer", answer_ms, "10m", 10, DAY,
+         "for a vendor to give an answer that is not streamed; nothing is seen "
+         "of it before it is whole"),
     TIME("silence", silence_ms, "120s", 10, HOUR, "within a vendor's answer"),
     TIME("total", total_ms, "30m", 10, DAY, "for one answer, all in all"),
     TIME("drain", drain_ms, "30s", 0, HOUR,

@@ -1,0 +1,360 @@
+/*
+ * attempt.c - one offer tried with one key.
+ *
+ *   attempt_start -> adapter->write -> upstream_start
+ *   on_head -> on_body ... (on_read_end) -> on_done
+ *   -> attempt_end -> exchange_failed | exchange_answered | _stream_done
+ *
+ * A stream's clock is semantic: `wait` runs to the first event that says
+ * something, then from event to event; comments and heartbeats do not wind
+ * it. An unstreamed answer has until `answer` to be there.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/log.h"
+
+#include "serve/exchange.h"
+#include "serve/retry_after.h"
+
+enum {
+    ANSWER_HEAD_BYTES = 64 * 1024,
+    COOL_MOST_MS = 10 * 60 * 1000, /* a vendor's Retry-After beyond it is not
+                                      believed */
+};
+
+static int64_t now_of(const struct exchange *x)
+{
+    return loop_now_ms(x->worker->loop);
+}
+
+/* --- keys ---------------------------------------------------------------- */
+
+static const struct door_key *find_key(const struct exchange *x,
+                                       const struct offer *offer)
+{
+    const struct vendor_doors *doors =
+        &x->edition->vendors[offer->vendor->index];
+    int64_t now_ms = now_of(x);
+
+    for (uint32_t i = 0; i < doors->n_keys; i++) {
+        const struct door_key *k =
+            &doors->keys[(x->worker->turn + i) % doors->n_keys];
+        struct health_view view;
+
+        health_look(x->worker->health, k->slot, now_ms, &view);
+        if (view.cool_until_ms <= now_ms)
+            return k;
+    }
+    return NULL;
+}
+
+bool attempt_key_ready(const struct exchange *x, const struct offer *offer)
+{
+    return find_key(x, offer) != NULL;
+}
+
+/* --- the vendor's answer ------------------------------------------------- */
+
+static void say(void *listener, struct slice bytes)
+{
+    struct attempt *t = listener;
+    struct exchange *x = t->exchange;
+
+    if (!t->reader->answer.began)
+        return; /* heartbeats: they commit us to nothing */
+    if (x->state == EXCHANGE_TRYING)
+        exchange_first_byte(x);
+    timer_set(x->worker->loop, &x->wait, t->offer->vendor->silence_ms);
+    exchange_say(x, bytes);
+}
+
+/* An unstreamed answer is said once, by adapter->end. */
+static void say_whole(void *listener, struct slice bytes)
+{
+    struct attempt *t = listener;
+
+    t->whole = bytes;
+}
+
+static bool has_type(const struct http_head *head, const char *type)
+{
+    struct slice value = http_find(head, "content-type");
+
+    return value.len >= strlen(type) &&
+           strncasecmp(value.bytes, type, strlen(type)) == 0;
+}
+
+static enum fault on_head(void *watcher, const struct http_head *head)
+{
+    struct attempt *t = watcher;
+    struct exchange *x = t->exchange;
+    struct slice coding = http_find(head, "content-encoding");
+
+    t->status = head->status;
+    t->reader->status = head->status;
+    t->retry_after_ms = retry_after_ms(head);
+    if (coding.len && !slice_is(coding, "identity"))
+        return FAULT_GARBLED;
+    if (head->status >= 300 && head->status < 400)
+        return FAULT_GARBLED; /* a base URL that moved: never followed */
+    if (head->status >= 400)
+        return FAULT_NONE; /* the reader sorts it */
+    t->reader->stream = x->stream && has_type(head, "text/event-stream");
+    if (!t->reader->stream && !has_type(head, "application/json"))
+        return FAULT_GARBLED;
+    if (!x->stream)
+        t->first_byte_ms = (int32_t)(now_of(x) - t->started_ms);
+    return FAULT_NONE;
+}
+
+static bool is_scratch(const struct attempt *t, const char *bytes)
+{
+    const char *scratch = loop_scratch(t->exchange->worker->loop);
+
+    return bytes >= scratch && bytes < scratch + LOOP_SCRATCH_BYTES;
+}
+
+/* A stream with its usage and every finish_reason needs no more: a vendor
+ * that keeps it open after that has a short grace. */
+static void watch_end(struct attempt *t)
+{
+    const struct answer *a = &t->reader->answer;
+    struct exchange *x = t->exchange;
+
+    if (!x->paused && (a->done || (a->finished && a->has_usage)))
+        timer_set(x->worker->loop, &x->wait, EXCHANGE_GRACE_MS);
+}
+
+static enum fault on_body(void *watcher, struct slice bytes)
+{
+    struct attempt *t = watcher;
+    struct exchange *x = t->exchange;
+    enum fault fault = t->manner->adapter->body(t->reader, bytes);
+
+    if (!t->reader->stream)
+        return fault;
+    /* What was said from the reader's own memory is valid only until now. */
+    for (uint32_t i = 0; i < x->n_parts; i++) {
+        if (!is_scratch(t, x->parts[i].bytes)) {
+            exchange_flush(x);
+            break;
+        }
+    }
+    watch_end(t);
+    return fault;
+}
+
+static void on_read_end(void *watcher)
+{
+    struct attempt *t = watcher;
+
+    exchange_flush(t->exchange);
+}
+
+/* The transfer has ended, well or not: what does it mean? */
+static enum fault verdict_of(struct attempt *t, enum fault transfer)
+{
+    struct reader *r = t->reader;
+    enum fault said = t->status ? t->manner->adapter->end(r) : FAULT_NONE;
+
+    if (t->status >= 400)
+        return said ? said : FAULT_OVERLOADED;
+    if (said)
+        return said;
+    if (transfer && !r->answer.done)
+        return transfer;
+    if (!r->answer.done)
+        return t->status ? FAULT_CUT_SHORT : FAULT_HUNG_UP;
+    return r->answer.began ? FAULT_NONE : FAULT_GARBLED;
+}
+
+static void finish(struct attempt *t, enum fault fault)
+{
+    struct exchange *x = t->exchange;
+
+    attempt_end(t, fault);
+    if (fault)
+        exchange_failed(x);
+    else if (x->streaming)
+        exchange_stream_done(x);
+    else
+        exchange_answered(x, t->whole);
+}
+
+static void on_done(void *watcher, enum fault transfer, const char *detail)
+{
+    struct attempt *t = watcher;
+
+    t->sent_any = upstream_sent_any(t->call);
+    t->call = NULL;
+    if (transfer)
+        log_line(LOG_INFO, "attempt_failed",
+                 "id=%s vendor=%s model=%s fault=%s detail=\"%s\"", t->id,
+                 t->offer->vendor->name, t->offer->model,
+                 fault_traits(transfer)->name, detail ? detail : "");
+    finish(t, verdict_of(t, transfer));
+}
+
+void attempt_silent(struct attempt *t)
+{
+    const struct answer *a = &t->reader->answer;
+    enum fault fault = FAULT_SILENT;
+
+    if (t->reader->stream && (a->done || (a->finished && a->has_usage)))
+        fault = verdict_of(t, FAULT_NONE);
+    finish(t, fault);
+}
+
+/* --- beginning and end --------------------------------------------------- */
+
+static const struct upstream_watcher watcher = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_read_end = on_read_end,
+    .on_done = on_done,
+};
+
+static struct reader *new_reader(struct attempt *t)
+{
+    struct exchange *x = t->exchange;
+    const struct conf_server *c = &x->edition->snapshot->conf->server;
+    struct reader *r = reader_new(t->manner, x->arena);
+
+    r->show_usage = x->show_usage;
+    r->event_limit = (size_t)c->event_bytes;
+    r->answer_limit = (size_t)c->answer_bytes;
+    r->say = x->stream ? say : say_whole;
+    r->listener = t;
+    return r;
+}
+
+static void send(struct attempt *t, const struct wire *wire)
+{
+    struct exchange *x = t->exchange;
+    const struct conf_server *c = &x->edition->snapshot->conf->server;
+    const struct vendor *v = t->offer->vendor;
+    struct slice *parts =
+        arena_alloc(x->early, (wire->n_body + 3) * sizeof(*parts));
+
+    parts[0] = slice_of(arena_printf(x->early, "POST %s%s HTTP/1.1\r\n",
+                                     v->base_path, wire->path));
+    parts[1] = t->key->head;
+    parts[2] = slice_of(arena_printf(x->early,
+                                     "%sContent-Length: %zu\r\n"
+                                     "x-bijia-attempt: %s\r\n\r\n",
+                                     wire->headers, wire->body_len, t->id));
+    memcpy(parts + 3, wire->body, wire->n_body * sizeof(*parts));
+    struct upstream_request request = {
+        .to = t->key->lane,
+        .parts = parts,
+        .n_parts = wire->n_body + 3,
+        .connect_ms = c->connect_ms,
+        .head_limit = ANSWER_HEAD_BYTES,
+    };
+
+    t->call = upstream_start(x->worker->upstream, &request, &watcher, t);
+    timer_set(x->worker->loop, &x->wait,
+              x->stream ? t->first_byte_limit_ms : c->answer_ms);
+}
+
+static struct attempt *attempt_new(struct exchange *x, const struct verdict *v,
+                                   const struct door_key *key)
+{
+    struct attempt *t = arena_alloc(x->arena, sizeof(*t));
+    const struct vendor *vendor = v->offer->vendor;
+    const struct query *q = &x->query;
+
+    t->exchange = x;
+    t->offer = v->offer;
+    t->manner = &vendor->manner;
+    t->key = key;
+    t->expected = v->expected;
+    t->raw_input =
+        tokenizer_estimate(vendor->tokenizer, &q->text, q->n_messages,
+                           q->n_images, q->image_bytes);
+    t->first_byte_limit_ms = v->offer->conf->first_byte_ms
+                                 ? v->offer->conf->first_byte_ms
+                                 : vendor->first_byte_ms;
+    t->first_byte_ms = -1;
+    t->total_ms = -1;
+    t->started_ms = now_of(x);
+    receipt_id_new(t->id);
+    return t;
+}
+
+bool attempt_start(struct exchange *x, const struct verdict *v)
+{
+    const struct door_key *key = find_key(x, v->offer);
+    struct health_ticket ticket;
+    const char *why = NULL;
+    struct attempt *t;
+    struct wire wire = {.headers = ""};
+
+    if (!key || !health_begin(x->worker->health,
+                              x->edition->offer_slots[v->offer->index],
+                              now_of(x), &ticket))
+        return false;
+    x->worker->turn++;
+    t = attempt_new(x, v, key);
+    t->ticket = ticket;
+    x->attempts[x->n_attempts++] = t;
+    x->now = t;
+    t->fault = t->manner->adapter->write(&wire, t->manner, v->offer->model,
+                                         x->chat, x->early, &why);
+    if (t->fault) { /* decide() asks refuses(): not expected */
+        attempt_end(t, t->fault);
+        return false;
+    }
+    t->reader = new_reader(t);
+    send(t, &wire);
+    return true;
+}
+
+/* What the fault says of the offer and the key, for decisions to come. */
+static void teach(struct attempt *t)
+{
+    struct exchange *x = t->exchange;
+    const struct fault_traits *traits = fault_traits(t->fault);
+    int64_t now_ms = now_of(x), cool_ms = traits->cool_ms;
+    const struct answer *a = &t->reader->answer;
+
+    health_end(x->worker->health, t->ticket, t->fault, t->first_byte_ms,
+               now_ms);
+    if (t->fault == FAULT_NONE && a->has_usage)
+        health_learn(x->worker->health, t->ticket.slot, t->raw_input,
+                     a->usage.input_tokens,
+                     a->usage.output_tokens / (x->n > 1 ? x->n : 1));
+    if (t->retry_after_ms > 0)
+        cool_ms = t->retry_after_ms;
+    else if (a->retry_after_ms > 0)
+        cool_ms = a->retry_after_ms;
+    if (cool_ms > COOL_MOST_MS && cool_ms > traits->cool_ms)
+        cool_ms = COOL_MOST_MS;
+    if (traits->blame == BLAME_KEY && cool_ms > 0)
+        health_cool(x->worker->health, t->key->slot, now_ms + cool_ms);
+    else if (traits->blame == BLAME_OFFER && cool_ms > 0)
+        health_cool(x->worker->health, t->ticket.slot, now_ms + cool_ms);
+}
+
+void attempt_end(struct attempt *t, enum fault fault)
+{
+    struct exchange *x = t->exchange;
+
+    timer_stop(&x->wait);
+    t->fault = fault;
+    t->total_ms = (int32_t)(now_of(x) - t->started_ms);
+    if (t->call) {
+        t->sent_any = upstream_sent_any(t->call);
+        upstream_cancel(t->call);
+        t->call = NULL;
+    }
+    if (!t->reader) {
+        health_end(x->worker->health, t->ticket, FAULT_CLIENT_GONE, -1,
+                   now_of(x));
+        return;
+    }
+    teach(t);
+}

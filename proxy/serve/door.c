@@ -1,0 +1,133 @@
+#include "serve/door.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/json_write.h"
+
+#include "routing/team_key.h"
+
+#include "serve/exchange.h"
+
+enum {
+    LIST_BYTES = 4 << 20,
+};
+
+/* The client's key: "Authorization: Bearer KEY". len 0: none was sent. */
+static struct slice presented_key(const struct http_request *req)
+{
+    static const char scheme[] = "bearer ";
+    struct slice value = http_find(&req->head, "authorization");
+    size_t skip = sizeof(scheme) - 1;
+
+    if (value.len <= skip || strncasecmp(value.bytes, scheme, skip) != 0)
+        return (struct slice){NULL, 0};
+    while (skip < value.len && value.bytes[skip] == ' ')
+        skip++;
+    return (struct slice){value.bytes + skip, value.len - skip};
+}
+
+bool door_admit(struct http_request *req, void *worker)
+{
+    static const struct http_error missing = {
+        .status = 401,
+        .type = "invalid_request_error",
+        .message = "You didn't provide an API key. Send it in an "
+                   "Authorization header: Authorization: Bearer YOUR_KEY.",
+    };
+    static const struct http_error wrong = {
+        .status = 401,
+        .type = "invalid_request_error",
+        .code = "invalid_api_key",
+        .message = "Incorrect API key provided. Keys of this proxy begin with "
+                   "bj_ and are made by `bijia keys new TEAM`.",
+    };
+    struct worker *w = worker;
+    struct slice presented = presented_key(req);
+    const struct team_key *key;
+
+    if (presented.len == 0) {
+        http_reply_error(req, &missing);
+        return false;
+    }
+    key = team_key_check(w->edition->snapshot, presented);
+    if (!key) {
+        http_reply_error(req, &wrong);
+        return false;
+    }
+    exchange_open(w, req, key);
+    return true;
+}
+
+void door_chat(struct http_request *req, void *worker)
+{
+    (void)worker;
+    exchange_run(req->handler_data);
+}
+
+struct listing {
+    struct buf text;
+    size_t n;
+    bool full;
+};
+
+static void list_model(void *to, const char *id, const char *owner)
+{
+    struct listing *l = to;
+
+    if (json_add_raw(&l->text, l->n++ ? ",{\"id\":" : "{\"id\":") != 0 ||
+        json_add_text(&l->text, slice_of(id)) != 0 ||
+        json_add_raw(&l->text, ",\"object\":\"model\",\"created\":0,"
+                               "\"owned_by\":") != 0 ||
+        json_add_text(&l->text, slice_of(owner)) != 0 ||
+        json_add_raw(&l->text, "}") != 0)
+        l->full = true;
+}
+
+void door_models(struct http_request *req, void *worker)
+{
+    static const struct http_error too_many = {
+        .status = 500,
+        .type = "server_error",
+        .message = "There are more models than one list can hold.",
+    };
+    const struct exchange *x = req->handler_data;
+    struct listing l = {.n = 0};
+
+    (void)worker;
+    buf_init(&l.text, LIST_BYTES);
+    if (json_add_raw(&l.text, "{\"object\":\"list\",\"data\":[") != 0)
+        l.full = true;
+    snapshot_list_models(x->edition->snapshot, x->key->team, list_model, &l);
+    if (json_add_raw(&l.text, "]}") != 0)
+        l.full = true;
+    if (l.full)
+        http_reply_error(req, &too_many);
+    else
+        http_reply(req, 200, "application/json",
+                   (struct slice){l.text.bytes, l.text.len});
+    buf_fini(&l.text);
+}
+
+void door_healthz(struct http_request *req, void *worker)
+{
+    (void)worker;
+    http_reply(req, 200, "application/json", slice_of("{\"status\":\"ok\"}"));
+}
+
+void door_readyz(struct http_request *req, void *worker)
+{
+    static const struct http_error not_ready = {
+        .status = 503,
+        .type = "server_error",
+        .code = "not_ready",
+        .message = "The ledger cannot be written, or the proxy is draining.",
+    };
+    const struct worker *w = worker;
+
+    if (w->draining || !recorder_healthy(w->recorder))
+        http_reply_error(req, &not_ready);
+    else
+        http_reply(req, 200, "application/json",
+                   slice_of("{\"status\":\"ready\"}"));
+}

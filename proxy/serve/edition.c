@@ -1,0 +1,159 @@
+#include "serve/edition.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/fatal.h"
+
+struct held {
+    struct edition edition; /* first: callers see only this */
+    atomic_uint refs;
+    struct arena *arena;
+};
+
+/* FNV-1a, 64 bits: lanes are told apart by what makes them different. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+    for (; text && *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 1099511628211ULL;
+    return (hash ^ 0xff) * 1099511628211ULL;
+}
+
+static uint64_t lane_id(const struct vendor *v, uint64_t key_id)
+{
+    uint64_t hash = mix(14695981039346656037ULL, v->host);
+
+    hash = mix(hash, v->conf->ca_file);
+    hash = mix(hash, v->conf->forward_proxy);
+    hash ^= (uint64_t)v->port << 1 | v->tls;
+    hash *= 1099511628211ULL;
+    return (hash ^ key_id) * 1099511628211ULL;
+}
+
+static struct slice head_lines(const struct vendor *v, const char *key,
+                               struct arena *a)
+{
+    bool v6 = strchr(v->host, ':') != NULL;
+    bool usual = v->port == (v->tls ? 443 : 80);
+    char port[8] = "";
+    const char *auth = "", *end = "";
+
+    if (!usual)
+        snprintf(port, sizeof(port), ":%u", (unsigned)v->port);
+    if (v->auth == AUTH_BEARER)
+        auth = "Authorization: Bearer ";
+    if (v->auth == AUTH_API_KEY)
+        auth = "api-key: ";
+    if (*auth)
+        end = "\r\n";
+    return slice_of(arena_printf(a,
+                                 "Host: %s%s%s%s\r\n"
+                                 "%s%s%s"
+                                 "Content-Type: application/json\r\n"
+                                 "Accept: application/json\r\n"
+                                 "User-Agent: bijia/" BIJIA_VERSION "\r\n",
+                                 v6 ? "[" : "", v->host, v6 ? "]" : "", port,
+                                 auth, *auth ? key : "", end));
+}
+
+static struct door_key door_of(const struct vendor *v,
+                               const struct secret *secret, struct arena *a,
+                               struct health *health)
+{
+    uint64_t key_id = secret ? secret->id : 0;
+    char name[96];
+
+    snprintf(name, sizeof(name), "key:%.40s:%016" PRIx64, v->name, key_id);
+    return (struct door_key){
+        .slot = health_slot(health, name),
+        .lane =
+            {
+                .lane = lane_id(v, key_id),
+                .host = v->host,
+                .port = v->port,
+                .tls = v->tls,
+                .ca_file = v->conf->ca_file,
+                .forward_proxy = v->conf->forward_proxy,
+                .idle_ms = v->idle_ms,
+            },
+        .head = head_lines(v, secret ? secret->text : "", a),
+    };
+}
+
+static struct vendor_doors doors_of(const struct vendor *v, struct arena *a,
+                                    struct health *health)
+{
+    uint32_t n = v->auth == AUTH_NONE ? 1 : v->n_keys;
+    struct door_key *keys = arena_alloc(a, (n + 1) * sizeof(*keys));
+
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = door_of(v, v->auth == AUTH_NONE ? NULL : &v->keys[i], a,
+                          health);
+    return (struct vendor_doors){keys, n};
+}
+
+static struct http_limits limits_of(const struct conf_server *c)
+{
+    return (struct http_limits){
+        .head_bytes = (size_t)c->head_bytes,
+        .headers = (size_t)c->headers,
+        .body_bytes = (size_t)c->body_bytes,
+        .early_bytes = (size_t)c->early_bytes,
+        .stream_buffer_bytes = (size_t)c->stream_buffer_bytes,
+        .connections = (size_t)((c->connections + c->workers - 1) / c->workers),
+        .requests = c->requests,
+        .head_ms = c->head_ms,
+        .body_ms = c->body_ms,
+        .idle_ms = c->idle_ms,
+        .write_ms = c->write_ms,
+    };
+}
+
+struct edition *edition_new(struct snapshot *snapshot, struct health *health)
+{
+    struct arena *a = arena_new();
+    struct held *h = arena_alloc(a, sizeof(*h));
+    const struct conf_server *c = &snapshot->conf->server;
+    struct vendor_doors *vendors =
+        arena_alloc(a, (snapshot->n_vendors + 1) * sizeof(*vendors));
+    uint32_t *slots =
+        arena_alloc(a, (snapshot->n_offers + 1) * sizeof(*slots));
+
+    for (size_t i = 0; i < snapshot->n_vendors; i++)
+        vendors[i] = doors_of(&snapshot->vendors[i], a, health);
+    for (size_t i = 0; i < snapshot->n_offers; i++)
+        slots[i] = health_slot(health, snapshot->offers[i].name);
+    h->arena = a;
+    atomic_init(&h->refs, 1);
+    h->edition = (struct edition){
+        .snapshot = snapshot,
+        .offer_slots = slots,
+        .vendors = vendors,
+        .limits = limits_of(c),
+        .rules = {c->breaker_failures, c->breaker_open_ms},
+    };
+    return &h->edition;
+}
+
+struct edition *edition_retain(struct edition *e)
+{
+    struct held *h = (struct held *)e;
+
+    atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
+    return e;
+}
+
+void edition_release(void *edition)
+{
+    struct held *h = edition;
+
+    if (!h)
+        return;
+    if (atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    snapshot_release(h->edition.snapshot);
+    arena_free(h->arena);
+}

@@ -1,0 +1,43 @@
+/*
+ * edition.h - a snapshot as the workers use it: with the health slots of its
+ * offers and keys, and what can be written of a vendor's request beforehand.
+ *
+ * Made by the main thread at start and at each reload, then never changed.
+ * Refcounted: an exchange keeps the edition it began with.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "routing/snapshot.h"
+
+#include "http/http.h"
+#include "serve/health.h"
+#include "serve/upstream.h"
+
+/* One key of one vendor (or no key, with AUTH_NONE). */
+struct door_key {
+    uint32_t slot; /* in health: its cool-down */
+    struct upstream_lane lane;
+    struct slice head; /* Host, Authorization and constant header lines */
+};
+
+struct vendor_doors {
+    const struct door_key *keys;
+    uint32_t n_keys; /* at least 1 unless the vendor has no key yet */
+};
+
+struct edition {
+    struct snapshot *snapshot;
+    const uint32_t *offer_slots;       /* by offer index */
+    const struct vendor_doors *vendors; /* by vendor index */
+    struct http_limits limits;
+    struct health_rules rules;
+};
+
+/* Takes the reference to `snapshot` over. Main thread only. */
+struct edition *edition_new(struct snapshot *snapshot,
+                            struct health *health) MUST_CHECK
+NON_NULL_RETURN;
+struct edition *edition_retain(struct edition *e);
+void edition_release(void *edition); /* fits arena_defer */

@@ -1,0 +1,159 @@
+/*
+ * exchange.h - one client's question and our answer to it.
+ *
+ *     ASKED --> DECIDED --> RESERVED --> TRYING --> ANSWERING
+ *       |          |           |           |            |
+ *       +----------+-----------+-----------+------------+--> SETTLED
+ *
+ *   ASKED     -> DECIDED    [exchange_decide]
+ *   DECIDED   -> RESERVED   [exchange_reserve]
+ *   RESERVED  -> TRYING     [exchange_try]
+ *   TRYING    -> TRYING     [exchange_failed: next key or offer]
+ *   TRYING    -> ANSWERING  [exchange_first_byte]
+ *   any       -> SETTLED    [exchange_settle]
+ *
+ * Invariants, checked by exchange_check() in every debug build:
+ *   (1) A byte of the answer has been sent if and only if the state is, or
+ *       was, ANSWERING. After it no other offer is tried.
+ *   (2) At most one upstream call exists, and only in TRYING or ANSWERING.
+ *   (3) What was reserved (a place for the receipt) is settled exactly once,
+ *       whatever happened.
+ *   (4) Exactly one receipt leaves, from exchange_settle(), if and only if a
+ *       place was reserved.
+ *   (5) The edition pinned at ASKED is the only one ever read.
+ *
+ * Three signals run against the stream: slow (exchange_say -> upstream_pause
+ * until on_drained), gone (on_gone -> upstream_cancel), health (attempt_end
+ * -> health_end, read by later decisions).
+ *
+ * exchange.c moves the state, attempt.c speaks with one vendor, settle.c
+ * turns what happened into money and a receipt, refusal.c tells the client
+ * why not.
+ */
+#pragma once
+
+#include "base/loop.h"
+
+#include "routing/decide.h"
+#include "routing/team_key.h"
+
+#include "http/http.h"
+#include "record/receipt.h"
+#include "serve/worker.h"
+
+enum exchange_state {
+    EXCHANGE_ASKED,
+    EXCHANGE_DECIDED,
+    EXCHANGE_RESERVED,
+    EXCHANGE_TRYING,
+    EXCHANGE_ANSWERING,
+    EXCHANGE_SETTLED,
+};
+
+enum {
+    EXCHANGE_PARTS = 32,      /* slices gathered for one write */
+    EXCHANGE_GRACE_MS = 1000, /* for a vendor to end what is said */
+};
+
+/* One offer tried with one key. Lives in the exchange's arena. */
+struct attempt {
+    struct exchange *exchange;
+    char id[RECEIPT_ID];
+    const struct offer *offer;
+    const struct manner *manner;
+    const struct door_key *key;
+    struct health_ticket ticket;
+    struct upstream_call *call; /* NULL: ended, or not begun */
+    struct reader *reader;
+    struct usage expected; /* as decided */
+    int64_t raw_input;     /* the estimate before any correction */
+    int64_t started_ms, retry_after_ms, first_byte_limit_ms;
+    struct slice whole; /* an unstreamed answer, once it is said */
+    int32_t first_byte_ms, total_ms; /* since started_ms; -1: never */
+    int32_t status;                  /* the vendor's; 0: none */
+    enum fault fault;
+    bool sent_any, maybe_billed;
+    struct usage usage;
+    struct money cost, stated; /* in the offer's currency; USD */
+};
+
+struct exchange {
+    enum exchange_state state;
+    struct worker *worker;
+    struct edition *edition;
+    struct http_request *req;
+    struct arena *arena; /* req->arena: until the answer is out */
+    struct arena *early; /* chat, decision, wires: until the first byte */
+    const struct team_key *key;
+    char id[RECEIPT_ID];
+    int64_t began_ms, at_unix_ms; /* prices are those of at_unix_ms */
+    const char *asked;            /* bounded, printable */
+
+    struct chat *chat;         /* early */
+    struct query query;        /* its pointers are early */
+    struct decision decision;  /* early */
+    uint32_t next;             /* listed verdict to try next */
+    bool stream, show_usage;
+    int64_t n; /* choices */
+
+    struct attempt *attempts[RECEIPT_ATTEMPTS];
+    uint32_t n_attempts;
+    struct attempt *now; /* the one at work, or the last */
+    enum fault fault;    /* how it ended */
+    int status;          /* what the client was told */
+    int32_t first_byte_ms;
+
+    /* kept for the receipt when `early` has gone */
+    struct receipt_other *others;
+    int64_t *others_input; /* expected input tokens, beside others */
+    uint32_t n_others, others_omitted;
+    struct money expected;
+    int64_t estimated_input, expected_output;
+    const struct offer *runner_up;
+    struct money cost;     /* of all attempts, compared currency */
+    struct money runner_up_cost;
+
+    struct slice parts[EXCHANGE_PARTS]; /* said, not yet written */
+    uint32_t n_parts;
+    bool place, paused, streaming, cut;
+    struct loop_timer wait, total;
+};
+
+/* At the end of a request's head: the caller has found `key`. The exchange
+ * lives in req->arena and is req->handler_data. */
+struct exchange *exchange_open(struct worker *w, struct http_request *req,
+                               const struct team_key *key);
+/* The body is there. The reply is the exchange's to make. */
+void exchange_run(struct exchange *x);
+
+/* For attempt.c: */
+void exchange_first_byte(struct exchange *x);
+void exchange_say(struct exchange *x, struct slice bytes);
+void exchange_flush(struct exchange *x);
+void exchange_answered(struct exchange *x, struct slice whole); /* unstreamed */
+void exchange_stream_done(struct exchange *x);
+void exchange_failed(struct exchange *x);
+
+/* attempt.c: tries `v` with a key that is ready. False: none is, or the
+ * breaker says no, or it cannot be said (x->now->fault tells). */
+bool attempt_start(struct exchange *x, const struct verdict *v);
+bool attempt_key_ready(const struct exchange *x, const struct offer *offer);
+/* Ends the attempt at work with `fault`, cancelling its call if it has one. */
+void attempt_end(struct attempt *t, enum fault fault);
+void attempt_silent(struct attempt *t); /* its timer has fired */
+
+/* settle.c: what the attempts cost; then the receipt. Once. */
+void settle_price(struct exchange *x);
+void settle_record(struct exchange *x, int64_t total_ms);
+void settle_remember(struct exchange *x); /* others, runner-up: before early goes */
+const char *settle_cost_text(struct arena *a, struct money m); /* "CNY 0.01" */
+
+/* refusal.c: */
+struct refusal {
+    enum fault fault;
+    struct http_error error;
+    int64_t retry_after_ms; /* 0: not said */
+};
+
+struct refusal refusal_of_decision(struct exchange *x);
+struct refusal refusal_of_attempt(struct exchange *x);

@@ -1,0 +1,170 @@
+/* refusal.c - why the client gets no answer, in words its SDK understands. */
+#include <string.h>
+
+#include "serve/exchange.h"
+
+static bool any(const struct decision *d, enum why why)
+{
+    for (uint32_t i = 0; i < d->n_verdicts; i++)
+        if (d->verdicts[i].why == why)
+            return true;
+    return false;
+}
+
+static bool all(const struct decision *d, enum why a, enum why b)
+{
+    for (uint32_t i = 0; i < d->n_verdicts; i++)
+        if (d->verdicts[i].why != a && d->verdicts[i].why != b)
+            return false;
+    return true;
+}
+
+/* "deepseek/deepseek-flash: context; qwen/qwen-plus: no_key" */
+static const char *reasons(struct exchange *x)
+{
+    const struct decision *d = &x->decision;
+    const char *text = "";
+
+    for (uint32_t i = 0; i < d->n_verdicts && i < 8; i++) {
+        const struct verdict *v = &d->verdicts[i];
+
+        text = arena_printf(x->arena, "%s%s%s: %s", text, i ? "; " : "",
+                            v->offer->name,
+                            v->why == WHY_CANNOT_SAY && v->refusal
+                                ? v->refusal
+                                : why_help(v->why));
+    }
+    return text;
+}
+
+/* Reasons that lie in the request: changing it would help. */
+static const enum why of_request[] = {WHY_TOOLS,   WHY_VISION, WHY_JSON,
+                                      WHY_THINKING, WHY_OUTPUT,
+                                      WHY_CANNOT_SAY};
+
+static bool asks_too_much(const struct decision *d)
+{
+    for (size_t i = 0; i < ARRAY_LEN(of_request); i++)
+        if (any(d, of_request[i]))
+            return true;
+    return false;
+}
+
+/* When the first offer that is only cooling down will be back. */
+static int64_t soonest_ms(const struct exchange *x)
+{
+    const struct decision *d = &x->decision;
+    int64_t now_ms = loop_now_ms(x->worker->loop), soonest = 0;
+
+    for (uint32_t i = 0; i < d->n_verdicts; i++) {
+        const struct offer *o = d->verdicts[i].offer;
+        const struct vendor_doors *doors =
+            &x->edition->vendors[o->vendor->index];
+
+        for (uint32_t k = 0; k <= doors->n_keys; k++) {
+            struct health_view view;
+            int64_t wait_ms;
+
+            health_look(x->worker->health,
+                        k < doors->n_keys ? doors->keys[k].slot
+                                          : x->edition->offer_slots[o->index],
+                        now_ms, &view);
+            wait_ms = view.cool_until_ms - now_ms;
+            if (wait_ms > 0 && (!soonest || wait_ms < soonest))
+                soonest = wait_ms;
+        }
+    }
+    return soonest ? soonest : 1000;
+}
+
+struct refusal refusal_of_decision(struct exchange *x)
+{
+    const struct decision *d = &x->decision;
+    struct refusal r = {.fault = FAULT_BAD_REQUEST};
+
+    r.error = (struct http_error){.status = 400,
+                                  .type = "invalid_request_error",
+                                  .param = "model"};
+    if (d->n_verdicts == 0) {
+        r.fault = FAULT_NO_MODEL;
+        r.error.status = 404;
+        r.error.code = "model_not_found";
+        r.error.message = arena_printf(
+            x->arena,
+            "The model `%s` does not exist here. GET /v1/models lists those "
+            "that do.",
+            x->asked);
+        return r;
+    }
+    r.error.message = arena_printf(
+        x->arena, "No vendor can take this request for `%s` now: %s.", x->asked,
+        reasons(x));
+    if (all(d, WHY_TEAM, WHY_PRICE_CAP)) {
+        r.error.status = 403;
+        r.error.code = "model_not_allowed";
+    } else if (any(d, WHY_BREAKER) || any(d, WHY_KEYS_COOLING)) {
+        r.fault = FAULT_OVERLOADED;
+        r.error = (struct http_error){.status = 503,
+                                      .type = "server_error",
+                                      .code = "no_vendor_ready",
+                                      .message = r.error.message};
+        r.retry_after_ms = soonest_ms(x);
+    } else if (any(d, WHY_CONTEXT)) {
+        r.fault = FAULT_TOO_LONG;
+        r.error.code = "context_length_exceeded";
+        r.error.param = "messages";
+    } else if (asks_too_much(d)) {
+        r.error.code = "unsupported_by_model";
+        r.error.param = NULL;
+    } else {
+        r.fault = FAULT_OVERLOADED;
+        r.error.status = 503;
+        r.error.type = "server_error";
+        r.error.code = "no_vendor_configured";
+    }
+    return r;
+}
+
+/* "qwen/qwen3.7-flash rate_limited, deepseek/deepseek-flash unreachable" */
+static const char *story(struct exchange *x)
+{
+    const char *text = "";
+
+    for (uint32_t i = 0; i < x->n_attempts; i++)
+        text = arena_printf(x->arena, "%s%s%s %s", text, i ? ", " : "",
+                            x->attempts[i]->offer->name,
+                            fault_traits(x->attempts[i]->fault)->name);
+    return text;
+}
+
+struct refusal refusal_of_attempt(struct exchange *x)
+{
+    struct refusal r = {.fault = FAULT_OVERLOADED};
+    const struct attempt *t = x->now;
+    const struct fault_traits *traits;
+    struct slice said = {NULL, 0};
+
+    if (!t) { /* every breaker closed its door since the decision */
+        r.error = (struct http_error){
+            .status = 503,
+            .type = "server_error",
+            .code = "no_vendor_ready",
+            .message = "No vendor is ready for this model at the moment."};
+        r.retry_after_ms = 1000;
+        return r;
+    }
+    traits = fault_traits(t->fault);
+    if (t->reader)
+        said = t->reader->answer.error;
+    r.fault = t->fault;
+    r.error = (struct http_error){
+        .status = traits->status, .type = traits->type, .code = traits->code};
+    if (traits->elsewhere || !said.len)
+        r.error.message =
+            arena_printf(x->arena, "No vendor could answer: %s.", story(x));
+    else
+        r.error.message = arena_strndup(x->arena, said.bytes, said.len);
+    if (t->fault == FAULT_RATE_LIMITED || t->fault == FAULT_OVERLOADED)
+        r.retry_after_ms = t->retry_after_ms ? t->retry_after_ms : 1000;
+    return r;
+}

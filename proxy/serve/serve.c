@@ -1,0 +1,362 @@
+#include "serve/serve.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/fatal.h"
+#include "base/log.h"
+
+#include "serve/worker.h"
+
+enum {
+    WORKERS_MOST = 64,
+    ERROR_TEXT = 512,
+};
+
+struct program {
+    const char *dir;
+    struct loop *loop; /* main's: signals and the drain deadline */
+    struct recorder *recorder;
+    struct health *health;
+    struct edition *edition; /* the newest */
+    struct worker workers[WORKERS_MOST];
+    pthread_t threads[WORKERS_MOST];
+    int n_workers, n_draining;
+    struct loop_timer deadline;
+    bool draining;
+    struct arena *arena; /* texts of the first edition that must last */
+};
+
+/* --- the files ------------------------------------------------------------ */
+
+static struct edition *load(struct program *p, uint64_t number)
+{
+    struct snapshot *snapshot = NULL;
+    struct diag *diag = arena_alloc(p->arena, sizeof(*diag));
+    struct edition *e = NULL;
+
+    if (snapshot_load(&snapshot, p->dir, number, &secrets_of_process, diag) ==
+        0)
+        e = edition_new(snapshot, p->health);
+    if (diag->len)
+        fprintf(stderr, "%s", diag->text);
+    return e;
+}
+
+static struct tls_context *load_tls(const struct edition *e, bool *ok)
+{
+    const struct conf_server *c = &e->snapshot->conf->server;
+    struct tls_context *t = NULL;
+    char error[ERROR_TEXT];
+
+    *ok = true;
+    if (!c->tls_certificate)
+        return NULL;
+    t = tls_server_new(c->tls_certificate, c->tls_key, error, sizeof(error));
+    if (!t) {
+        log_line(LOG_ERROR, "tls", "error=\"%s\"", error);
+        *ok = false;
+    }
+    return t;
+}
+
+/* --- reload --------------------------------------------------------------- */
+
+struct taking {
+    struct arena *arena; /* holds this */
+    struct worker *worker;
+    struct edition *edition;
+    struct tls_context *tls;
+};
+
+static void take(void *arg)
+{
+    struct taking *t = arg;
+
+    worker_take_edition(t->worker, t->edition);
+    if (t->tls)
+        http_server_tls(t->worker->server, t->tls);
+    arena_free(t->arena);
+}
+
+static void hand_out(struct program *p, struct edition *e,
+                     struct tls_context *tls[])
+{
+    for (int i = 0; i < p->n_workers; i++) {
+        struct arena *a = arena_new();
+        struct taking *t = arena_alloc(a, sizeof(*t));
+
+        *t = (struct taking){a, &p->workers[i], edition_retain(e), tls[i]};
+        loop_post(p->workers[i].loop, take, t);
+    }
+}
+
+/* Each worker has a context of its own: nothing of TLS is shared. */
+static bool load_all_tls(const struct program *p, const struct edition *e,
+                         struct tls_context *tls[])
+{
+    bool ok = true;
+
+    for (int i = 0; i < p->n_workers && ok; i++)
+        tls[i] = load_tls(e, &ok);
+    return ok;
+}
+
+static void warn_fixed(void *to, const char *word)
+{
+    (void)to;
+    log_line(LOG_WARN, "reload", "word=%s note=\"needs a restart\"", word);
+}
+
+static void reload(struct program *p)
+{
+    struct tls_context *tls[WORKERS_MOST] = {0};
+    struct edition *e = load(p, p->edition->snapshot->edition + 1);
+
+    if (!e || !load_all_tls(p, e, tls)) {
+        log_line(LOG_ERROR, "reload",
+                 "result=refused edition=%llu note=\"the running edition "
+                 "stays\"",
+                 (unsigned long long)p->edition->snapshot->edition);
+        for (int i = 0; i < p->n_workers; i++)
+            tls_context_free(tls[i]);
+        edition_release(e);
+        return;
+    }
+    conf_compare(p->edition->snapshot->conf, e->snapshot->conf, warn_fixed,
+                 NULL);
+    health_set_rules(p->health, e->rules);
+    hand_out(p, e, tls);
+    edition_release(p->edition);
+    p->edition = e;
+    log_line(LOG_INFO, "reload", "result=ok edition=%llu offers=%zu",
+             (unsigned long long)e->snapshot->edition, e->snapshot->n_offers);
+}
+
+/* --- drain ---------------------------------------------------------------- */
+
+static void stop_all(void *arg)
+{
+    struct program *p = arg;
+
+    for (int i = 0; i < p->n_workers; i++)
+        loop_stop(p->workers[i].loop);
+    loop_stop(p->loop);
+}
+
+static void worker_idle(void *arg)
+{
+    struct program *p = arg;
+
+    if (--p->n_draining == 0)
+        stop_all(p);
+}
+
+struct drained {
+    struct program *program;
+    struct worker *worker;
+};
+
+static void on_idle(void *arg)
+{
+    struct drained *d = arg;
+
+    loop_post(d->program->loop, worker_idle, d->program);
+}
+
+static void drain_worker(void *arg)
+{
+    struct drained *d = arg;
+
+    d->worker->draining = true;
+    http_server_drain(d->worker->server, on_idle, d);
+}
+
+static void drain(struct program *p)
+{
+    int64_t drain_ms = p->edition->snapshot->conf->server.drain_ms;
+
+    if (p->draining) { /* asked twice: now */
+        stop_all(p);
+        return;
+    }
+    p->draining = true;
+    log_line(LOG_INFO, "drain", "most_ms=%lld", (long long)drain_ms);
+    p->n_draining = p->n_workers;
+    for (int i = 0; i < p->n_workers; i++) {
+        struct drained *d = arena_alloc(p->arena, sizeof(*d));
+
+        *d = (struct drained){p, &p->workers[i]};
+        loop_post(p->workers[i].loop, drain_worker, d);
+    }
+    timer_set(p->loop, &p->deadline, drain_ms);
+}
+
+static void on_hup(evutil_socket_t fd, short what, void *arg)
+{
+    struct program *p = arg;
+
+    (void)fd;
+    (void)what;
+    if (!p->draining)
+        reload(p);
+}
+
+static void on_term(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    drain(arg);
+}
+
+/* --- beginning and end ---------------------------------------------------- */
+
+static void prepare_process(void)
+{
+    struct rlimit files, none = {0, 0};
+
+    signal(SIGPIPE, SIG_IGN);
+    /* Blocks of 64 KiB to 64 MiB stay with us: see performance in README. */
+    mallopt(M_MMAP_THRESHOLD, 256 << 20);
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    setrlimit(RLIMIT_CORE, &none); /* keys must not end in a core file */
+}
+
+static bool open_listeners(struct program *p, struct tls_context *tls[])
+{
+    const struct conf_words *listen =
+        &p->edition->snapshot->conf->server.listen;
+
+    for (int w = 0; w < p->n_workers; w++) {
+        for (size_t i = 0; i < listen->n; i++) {
+            char error[ERROR_TEXT];
+            int fd = http_listen_open(listen->items[i].text, error,
+                                      sizeof(error));
+
+            if (fd < 0) {
+                log_line(LOG_ERROR, "listen", "address=%s error=\"%s\"",
+                         listen->items[i].text, error);
+                return false;
+            }
+            worker_listen(&p->workers[w], fd, tls[w]);
+        }
+    }
+    return true;
+}
+
+static void *run_worker(void *arg)
+{
+    struct worker *w = arg;
+    char name[16];
+
+    snprintf(name, sizeof(name), "bijia-w%d", w->index);
+    pthread_setname_np(pthread_self(), name);
+    loop_run(w->loop);
+    return NULL;
+}
+
+/* Signals go to main's loop alone. */
+static void start_workers(struct program *p)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int i = 0; i < p->n_workers; i++)
+        if (pthread_create(&p->threads[i], NULL, run_worker, &p->workers[i]))
+            fatal("cannot start a worker thread");
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void run_until_told(struct program *p)
+{
+    struct event_base *events = loop_events(p->loop);
+    struct event *hup = evsignal_new(events, SIGHUP, on_hup, p);
+    struct event *term = evsignal_new(events, SIGTERM, on_term, p);
+    struct event *interrupt = evsignal_new(events, SIGINT, on_term, p);
+
+    if (!hup || !term || !interrupt || event_add(hup, NULL) ||
+        event_add(term, NULL) || event_add(interrupt, NULL))
+        fatal("cannot watch signals");
+    start_workers(p);
+    log_line(LOG_INFO, "serving",
+             "version=" BIJIA_VERSION " address=%s workers=%d offers=%zu",
+             p->edition->snapshot->conf->server.listen.items[0].text,
+             p->n_workers, p->edition->snapshot->n_offers);
+    loop_run(p->loop);
+    for (int i = 0; i < p->n_workers; i++)
+        pthread_join(p->threads[i], NULL);
+    event_free(hup);
+    event_free(term);
+    event_free(interrupt);
+}
+
+static bool begin(struct program *p)
+{
+    struct tls_context *tls[WORKERS_MOST] = {0};
+    const struct conf_server *c = &p->edition->snapshot->conf->server;
+    char error[ERROR_TEXT];
+
+    p->n_workers = (int)c->workers < WORKERS_MOST ? (int)c->workers
+                                                  : WORKERS_MOST;
+    if (!load_all_tls(p, p->edition, tls))
+        return false;
+    p->recorder =
+        recorder_new(c->state_dir, p->n_workers, error, sizeof(error));
+    if (!p->recorder) {
+        log_line(LOG_ERROR, "ledger", "error=\"%s\"", error);
+        return false;
+    }
+    health_set_rules(p->health, p->edition->rules);
+    for (int i = 0; i < p->n_workers; i++)
+        worker_init(&p->workers[i], i, p->recorder, p->health, p->edition);
+    return open_listeners(p, tls);
+}
+
+static void end(struct program *p)
+{
+    for (int i = 0; i < p->n_workers; i++)
+        if (p->workers[i].loop)
+            worker_fini(&p->workers[i]);
+    if (p->recorder)
+        recorder_free(p->recorder);
+}
+
+int serve_run(const char *dir)
+{
+    struct arena *a = arena_new();
+    struct program *p = arena_alloc(a, sizeof(*p));
+    int status = 1;
+
+    prepare_process();
+    p->arena = a;
+    p->dir = dir;
+    p->loop = loop_new();
+    p->deadline = (struct loop_timer){.fn = stop_all, .arg = p};
+    p->health = health_new();
+    p->edition = load(p, 1);
+    if (p->edition && begin(p)) {
+        run_until_told(p);
+        status = 0;
+    }
+    end(p);
+    edition_release(p->edition);
+    health_free(p->health);
+    timer_stop(&p->deadline);
+    loop_free(p->loop);
+    arena_free(a);
+    return status;
+}

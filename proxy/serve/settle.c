@@ -1,0 +1,205 @@
+/*
+ * settle.c - what happened, as money and as a receipt.
+ *
+ * An attempt costs what the vendor's own usage says at the price of the
+ * exchange's admission. Where the vendor may have served but said nothing
+ * (a cut stream, a client that left, a time-out) the prompt and what was seen
+ * of the answer are charged, marked as estimated.
+ */
+#include <string.h>
+
+#include "base/log.h"
+
+#include "serve/exchange.h"
+
+enum {
+    BYTES_PER_TOKEN = 3, /* of answers, when nobody counted: rather too many
+                            tokens than too few */
+};
+
+const char *settle_cost_text(struct arena *a, struct money m)
+{
+    char text[MONEY_TEXT];
+
+    return arena_printf(a, "%s %s", currency_name(m.currency),
+                        decimal_text(m.nanos, text));
+}
+
+static struct usage estimated_usage(const struct attempt *t)
+{
+    const struct offer *o = t->offer;
+    int64_t seen = 0;
+    struct usage u = {.input_tokens = t->expected.input_tokens,
+                      .estimated = true};
+
+    if (t->reader)
+        seen = (t->reader->answer.shown_bytes + BYTES_PER_TOKEN - 1) /
+               BYTES_PER_TOKEN;
+    u.output_tokens = seen;
+    if (t->fault == FAULT_CLIENT_GONE && !o->vendor->conf->cancel_stops_billing &&
+        u.output_tokens < t->expected.output_tokens)
+        u.output_tokens = t->expected.output_tokens; /* it goes on without us */
+    return u;
+}
+
+static bool is_billed(const struct attempt *t)
+{
+    if (t->fault == FAULT_NONE)
+        return true;
+    if (t->reader && t->reader->answer.has_usage)
+        return true;
+    return t->maybe_billed;
+}
+
+static void price_attempt(struct exchange *x, struct attempt *t)
+{
+    const struct answer *a = t->reader ? &t->reader->answer : NULL;
+    struct cost cost;
+    struct money compared;
+
+    t->maybe_billed = t->fault != FAULT_NONE && t->sent_any &&
+                      fault_traits(t->fault)->maybe_billed;
+    t->cost = (struct money){0, t->offer->vendor->conf->currency};
+    if (!is_billed(t))
+        return;
+    t->usage = a && a->has_usage ? a->usage : estimated_usage(t);
+    if (a && a->has_stated_cost)
+        t->stated = (struct money){a->stated_cost_nanos, CURRENCY_USD};
+    if (!price_cost(&cost, t->offer, x->at_unix_ms, &t->usage))
+        return; /* decide() lists no offer without a price */
+    t->cost = cost.total;
+    if (price_convert(&compared, x->edition->snapshot, cost.total,
+                      x->edition->snapshot->currency, x->at_unix_ms))
+        x->cost = money_add(x->cost, compared);
+}
+
+/* What the same answer would have cost at the next best offer: its tokens
+ * counted as that vendor would count them, nothing of it cached. */
+static void price_runner_up(struct exchange *x)
+{
+    const struct snapshot *s = x->edition->snapshot;
+    const struct attempt *t = x->now;
+    struct usage u = t->usage;
+    struct cost cost;
+
+    x->runner_up = NULL;
+    for (uint32_t i = 0; i < x->n_others && !x->runner_up; i++)
+        if (x->others[i].why == WHY_LISTED &&
+            x->others[i].offer != t->offer->index) {
+            x->runner_up = &s->offers[x->others[i].offer];
+            if (t->expected.input_tokens > 0)
+                u.input_tokens = (int64_t)((__int128)u.input_tokens *
+                                           x->others_input[i] /
+                                           t->expected.input_tokens);
+        }
+    if (!x->runner_up)
+        return;
+    u.cached_tokens = 0;
+    u.cache_write_tokens = 0;
+    if (!price_cost(&cost, x->runner_up, x->at_unix_ms, &u) ||
+        !price_convert(&x->runner_up_cost, s, cost.total, s->currency,
+                       x->at_unix_ms))
+        x->runner_up = NULL;
+}
+
+void settle_price(struct exchange *x)
+{
+    x->cost = (struct money){0, x->edition->snapshot->currency};
+    for (uint32_t i = 0; i < x->n_attempts; i++)
+        price_attempt(x, x->attempts[i]);
+    if (x->now && is_billed(x->now))
+        price_runner_up(x);
+}
+
+void settle_remember(struct exchange *x)
+{
+    const struct decision *d = &x->decision;
+    uint32_t n = d->n_verdicts < RECEIPT_OTHERS ? d->n_verdicts : RECEIPT_OTHERS;
+
+    x->others = arena_alloc(x->arena, (n + 1) * sizeof(*x->others));
+    x->others_input = arena_alloc(x->arena, (n + 1) * sizeof(*x->others_input));
+    x->n_others = n;
+    x->others_omitted = d->n_verdicts - n;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct verdict *v = &d->verdicts[i];
+
+        x->others[i] = (struct receipt_other){
+            .offer = (uint16_t)v->offer->index,
+            .why = (uint8_t)v->why,
+            .compared = v->compared,
+        };
+        x->others_input[i] = v->expected.input_tokens;
+    }
+    x->expected = (struct money){0, x->edition->snapshot->currency};
+    x->cost = x->expected;
+    if (d->n_listed > 0) {
+        x->expected = d->verdicts[0].compared;
+        x->estimated_input = d->verdicts[0].expected.input_tokens;
+        x->expected_output = d->verdicts[0].expected.output_tokens;
+    }
+}
+
+static struct receipt_attempt record_attempt(const struct attempt *t)
+{
+    struct receipt_attempt r = {
+        .offer = (uint16_t)t->offer->index,
+        .fault = (uint8_t)t->fault,
+        .maybe_billed = t->maybe_billed,
+        .estimated = t->usage.estimated,
+        .status = t->status,
+        .first_byte_ms = t->first_byte_ms,
+        .total_ms = t->total_ms,
+        .usage = t->usage,
+        .cost = t->cost,
+        .stated = t->stated,
+    };
+
+    memcpy(r.id, t->id, sizeof(r.id));
+    return r;
+}
+
+/* All that was considered, but for the one whose answer the client has. */
+static void record_others(const struct exchange *x, struct receipt *r)
+{
+    int32_t chosen = r->chosen < 0 ? -1 : r->attempts[r->chosen].offer;
+
+    for (uint32_t i = 0; i < x->n_others; i++)
+        if (x->others[i].offer != chosen)
+            r->others[r->n_others++] = x->others[i];
+    r->others_omitted = x->others_omitted;
+}
+
+void settle_record(struct exchange *x, int64_t total_ms)
+{
+    struct snapshot *s = x->edition->snapshot;
+    struct receipt r = {
+        .at_unix_ms = x->at_unix_ms,
+        .snapshot = snapshot_retain(s),
+        .team = x->key->team->index,
+        .stream = x->stream,
+        .status = x->status,
+        .fault = (uint8_t)x->fault,
+        .n_attempts = x->n_attempts,
+        .chosen = -1,
+        .estimated_input = x->estimated_input,
+        .expected_output = x->expected_output,
+        .expected = x->expected,
+        .cost = x->cost,
+        .has_runner_up = x->runner_up != NULL,
+        .runner_up = x->runner_up ? (uint16_t)x->runner_up->index : 0,
+        .runner_up_cost = x->runner_up_cost,
+        .first_byte_ms = x->first_byte_ms,
+        .total_ms = (int32_t)total_ms,
+    };
+
+    memcpy(r.id, x->id, sizeof(r.id));
+    memcpy(r.key_id, x->key->id, strnlen(x->key->id, sizeof(r.key_id) - 1));
+    memcpy(r.asked, x->asked, strnlen(x->asked, sizeof(r.asked) - 1));
+    for (uint32_t i = 0; i < x->n_attempts; i++)
+        r.attempts[i] = record_attempt(x->attempts[i]);
+    if (x->n_attempts > 0 &&
+        (x->fault == FAULT_NONE || x->streaming || x->fault == FAULT_CLIENT_GONE))
+        r.chosen = (int32_t)x->n_attempts - 1;
+    record_others(x, &r);
+    recorder_put(x->worker->recorder, x->worker->index, &r);
+}

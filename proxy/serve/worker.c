@@ -1,0 +1,63 @@
+#include "serve/worker.h"
+
+#include "base/attr.h"
+
+#include "serve/door.h"
+
+static const struct http_route routes[] = {
+    {"POST", "/v1/chat/completions", door_admit, door_chat},
+    {"GET", "/v1/models", door_admit, door_models},
+    {"GET", "/healthz", NULL, door_healthz},
+    {"GET", "/readyz", NULL, door_readyz},
+};
+
+void worker_init(struct worker *w, int index, struct recorder *recorder,
+                 struct health *health, struct edition *edition)
+{
+    *w = (struct worker){.index = index,
+                         .recorder = recorder,
+                         .health = health,
+                         .edition = edition_retain(edition),
+                         .limits = edition->limits,
+                         .site = {routes, ARRAY_LEN(routes), w}};
+    w->loop = loop_new();
+    w->upstream = upstream_new(w->loop);
+    w->server = http_server_new(w->loop, &w->limits, &w->site);
+}
+
+void worker_listen(struct worker *w, int fd, struct tls_context *tls)
+{
+    http_server_listen(w->server, fd, tls);
+}
+
+void worker_fini(struct worker *w)
+{
+    http_server_free(w->server);
+    upstream_free(w->upstream);
+    while (w->n_spare > 0)
+        arena_free(w->spare[--w->n_spare]);
+    loop_free(w->loop);
+    edition_release(w->edition);
+}
+
+void worker_take_edition(struct worker *w, struct edition *edition)
+{
+    edition_release(w->edition);
+    w->edition = edition;
+    w->limits = edition->limits;
+}
+
+struct arena *worker_borrow_arena(struct worker *w)
+{
+    return w->n_spare > 0 ? w->spare[--w->n_spare] : arena_new();
+}
+
+void worker_return_arena(struct worker *w, struct arena *a)
+{
+    if (w->n_spare == (int)ARRAY_LEN(w->spare)) {
+        arena_free(a);
+        return;
+    }
+    arena_reset(a);
+    w->spare[w->n_spare++] = a;
+}

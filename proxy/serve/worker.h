@@ -1,0 +1,44 @@
+/*
+ * worker.h - one serving thread: a loop, a listener, upstream connections.
+ *
+ * Workers share only the health slots (atomics) and the recorder's rings
+ * (one each). Everything else reaches a worker by loop_post().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/tls.h"
+#include "record/recorder.h"
+#include "serve/edition.h"
+
+struct worker {
+    int index;
+    struct loop *loop;
+    struct http_site site;
+    struct http_server *server;
+    struct upstream *upstream;
+    struct recorder *recorder; /* shared */
+    struct health *health;     /* shared */
+    struct edition *edition;   /* new requests begin with it */
+    struct http_limits limits; /* of that edition; the server reads it */
+    bool draining;
+    uint32_t turn;      /* rotates keys */
+    struct arena *spare[16]; /* for the early part of exchanges */
+    int n_spare;
+};
+
+/* Takes a reference to `edition`; serves nothing yet. */
+void worker_init(struct worker *w, int index, struct recorder *recorder,
+                 struct health *health, struct edition *edition);
+void worker_listen(struct worker *w, int fd, struct tls_context *tls);
+void worker_fini(struct worker *w); /* after its loop has ended */
+
+/* From here on requests begin with `edition` (whose reference is taken
+ * over). On the worker's own thread. */
+void worker_take_edition(struct worker *w, struct edition *edition);
+
+struct arena *worker_borrow_arena(struct worker *w) MUST_CHECK
+NON_NULL_RETURN;
+void worker_return_arena(struct worker *w, struct arena *a);

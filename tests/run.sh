@@ -1,0 +1,132 @@
+#!/bin/sh
+# run.sh - installs what the tests need, builds, runs every suite, and ends
+# with one line "N passed, M failed" over all of them.
+#
+#   format      clang-format, the layers check
+#   asan        unit tests, fuzz corpora and the running program (Python, Node
+#               and raw sockets) under AddressSanitizer and UBSan
+#   tsan        unit tests and the concurrent ones of the running program
+#   tidy        clang-tidy over every file, clang's warnings
+#   fuzz        each fuzzer for a few seconds on top of its corpus
+#   release     the build people run: quickstart, smoke of the benchmark
+#
+#   sh tests/run.sh [SUITE ...]     all of them unless named
+set -u
+cd "$(dirname "$0")/.."
+root=$PWD
+out=$root/build/tests
+mkdir -p "$out"
+total_passed=0 total_failed=0
+suites=${*:-format asan tsan tidy fuzz release}
+
+sh tests/install.sh test || { echo "0 passed, 1 failed"; exit 1; }
+
+# tally NAME PASSED FAILED
+tally() {
+    total_passed=$((total_passed + $2))
+    total_failed=$((total_failed + $3))
+    printf '%-28s %5d passed, %d failed\n' "$1" "$2" "$3"
+}
+
+# check NAME COMMAND...: one test that is the command's exit status
+check() {
+    name=$1; shift
+    log=$out/$(echo "$name" | tr ' /' '__').log
+    if "$@" >"$log" 2>&1; then tally "$name" 1 0; else
+        tail -n 40 "$log"; tally "$name" 0 1; fi
+}
+
+build() {
+    log=$out/build-$1.log
+    if cmake --preset "$1" >"$log" 2>&1 &&
+        cmake --build --preset "$1" >>"$log" 2>&1; then return 0; fi
+    grep -E 'error|warning' "$log" | grep -v '^/usr/bin' | head -n 40
+    tally "build $1" 0 1
+    return 1
+}
+
+units() {
+    log=$out/ctest-$1.log
+    ctest --preset "$1" -j2 >"$log" 2>&1
+    failed=$(sed -n 's/.* \([0-9]*\) tests failed out of .*/\1/p' "$log")
+    all=$(sed -n 's/.* tests failed out of \([0-9]*\).*/\1/p' "$log")
+    [ "${failed:-x}" = 0 ] || { tail -n 60 "$log"; : "${failed:=1}" "${all:=1}"; }
+    tally "unit and corpora ($1)" $((all - failed)) "$failed"
+}
+
+# running NAME PRESET PYTEST-ARGS...: the program from outside
+running() {
+    name=$1 preset=$2; shift 2
+    log=$out/pytest-$preset.log
+    BIJIA_BIN=$root/build/$preset/proxy/bijia BIJIA_BUILD=$root/build/$preset \
+        NODE_PATH=$root/build/sdk/node_modules \
+        ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
+        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        TSAN_OPTIONS=halt_on_error=1 \
+        "$root/build/venv/bin/python" -m pytest -q -x --maxfail=20 \
+        -p no:cacheprovider "$@" >"$log" 2>&1
+    passed=$(sed -n 's/.*[^0-9]\([0-9]\{1,\}\) passed.*/\1/p; s/^\([0-9]\{1,\}\) passed.*/\1/p' "$log" | tail -n 1)
+    failed=$(sed -n 's/^\([0-9]\{1,\}\) failed.*/\1/p; s/.*[^0-9]\([0-9]\{1,\}\) failed.*/\1/p' "$log" | tail -n 1)
+    errors=$(sed -n 's/.*[^0-9]\([0-9]\{1,\}\) errors\{0,1\}.*/\1/p' "$log" | tail -n 1)
+    bad=$((${failed:-0} + ${errors:-0}))
+    [ "${passed:-0}" = 0 ] && [ "$bad" = 0 ] && bad=1
+    [ "$bad" = 0 ] || tail -n 60 "$log"
+    tally "$name" "${passed:-0}" "$bad"
+}
+
+sdks() {
+    [ -x build/venv/bin/python ] || python3 -m venv build/venv
+    build/venv/bin/pip install -q --disable-pip-version-check \
+        -r tests/requirements.txt >"$out/pip.log" 2>&1 ||
+        { tail -n 5 "$out/pip.log"; tally "python packages" 0 1; }
+    command -v npm >/dev/null || {
+        [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends \
+            nodejs npm >/dev/null 2>&1; }
+    mkdir -p build/sdk
+    cp tests/e2e/package.json build/sdk/
+    npm install --prefix build/sdk --no-audit --no-fund --silent \
+        >"$out/npm.log" 2>&1 ||
+        { tail -n 5 "$out/npm.log"; tally "node packages" 0 1; }
+}
+
+formatted() {
+    git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror
+}
+
+tidy() {
+    run-clang-tidy -quiet -p build/clang 'proxy/|conf/|vendors/|routing/'
+}
+
+for suite in $suites; do
+    case $suite in
+    format)
+        check "clang-format" formatted
+        check "layers" sh tests/layers.sh ;;
+    asan)
+        sdks
+        build asan && units asan &&
+            running "running program (asan)" asan tests/e2e tests/sim ;;
+    tsan)
+        [ -x build/venv/bin/python ] || sdks
+        build tsan && units tsan &&
+            running "running program (tsan)" tsan -m threads tests/e2e ;;
+    tidy)
+        build clang && check "clang-tidy" tidy ;;
+    fuzz)
+        build fuzz && for fuzzer in build/fuzz/tests/*_fuzz; do
+            name=$(basename "$fuzzer" _fuzz)
+            fresh=$(mktemp -d)
+            check "fuzz $name" "$fuzzer" -max_total_time=5 -timeout=5 \
+                -rss_limit_mb=1024 -artifact_prefix="$out/$name-" \
+                "$fresh" "tests/fuzz/corpus/$name"
+            rm -rf "$fresh"
+        done ;;
+    release)
+        build release && {
+            check "quickstart" sh conf/quickstart.sh --once
+            check "benchmark tools" sh tests/bench/smoke.sh; } ;;
+    *) echo "no suite called $suite" >&2; total_failed=$((total_failed + 1)) ;;
+    esac
+done
+echo "$total_passed passed, $total_failed failed"
+[ "$total_failed" = 0 ]
