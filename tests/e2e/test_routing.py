@@ -1,0 +1,144 @@
+"""The cheapest is chosen by what this request would cost, and a reload changes minds at once."""
+import json
+import threading
+import time
+
+import pytest
+
+pytestmark = pytest.mark.threads
+
+
+def chosen(proxy, **fields):
+    answer = proxy.chat(**fields)
+    assert answer.status == 200, answer.body
+    return answer.headers["x-bijia-vendor"], answer.headers["x-bijia-model"]
+
+
+def wait_for(true, seconds=10):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def explained(proxy, **fields):
+    body = {"model": "chat", "messages": [{"role": "user", "content": "hello"}], **fields}
+    return json.loads(proxy.run("explain", "--team", "demo", "--json", input=json.dumps(body)).stdout)
+
+
+def test_explain_and_the_proxy_agree(proxy):
+    for fields in ({}, {"content": "x" * 20_000}, {"max_tokens": 5}, {"model": "best"}):
+        body = dict(fields)
+        content = body.pop("content", "hello")
+        told = explained(proxy, messages=[{"role": "user", "content": content}], **body)
+        first = next(o for o in told["offers"] if o.get("rank") == 1)
+        assert chosen(proxy, content=content, **body)[0] == first["vendor"]
+        break  # later requests have learnt what explain does not know
+
+
+def test_prices_edited_and_reloaded_move_the_next_request_and_not_the_one_in_flight(start, sim):
+    proxy = start()
+    before = chosen(proxy)
+    sim.order(tokens=100, chunk_ms=20)
+    slow = {}
+
+    def stream():
+        slow["answer"] = proxy.chat(stream=True)
+    thread = threading.Thread(target=stream)
+    thread.start()
+    wait_for(lambda: sum(sim.state()["in_flight"].values()) > 0)
+    prices = proxy.read("prices.yaml")
+    head, _, rest = prices.partition("  hunyuan:")
+    assert rest
+    cheap = rest.replace("input: 1,", "input: 0.001,", 1).replace("output: 4,", "output: 0.001,", 1)
+    assert cheap != rest
+    proxy.write("prices.yaml", head + "  hunyuan:" + cheap)
+    proxy.reload()
+    wait_for(lambda: "event=reload result=ok" in proxy.stderr())
+    sim.clear()
+    assert chosen(proxy) == ("hunyuan", "hy3") != before
+    thread.join()
+    assert slow["answer"].status == 200 and slow["answer"].events()[-1] == "[DONE]"
+    assert slow["answer"].headers["x-bijia-vendor"] == before[0]
+
+
+def test_a_bad_file_leaves_the_running_edition_and_says_where(start):
+    proxy = start()
+    good = proxy.read("policy.yaml")
+    proxy.write("policy.yaml", good.replace("currency: CNY", "currency: shells"))
+    proxy.reload()
+    wait_for(lambda: "result=refused" in proxy.stderr())
+    assert "policy.yaml:" in proxy.stderr() and "shells" in proxy.stderr() and "^" in proxy.stderr()
+    assert chosen(proxy)
+    proxy.write("policy.yaml", good)
+    proxy.reload()
+    wait_for(lambda: "result=ok" in proxy.stderr())
+
+
+def test_a_new_key_works_after_a_reload_and_a_revoked_one_does_not(start):
+    proxy = start()
+    old, new = proxy.key, proxy.new_key("demo")
+    proxy.key = new
+    assert proxy.chat().status == 401
+    proxy.reload()
+    wait_for(lambda: "result=ok" in proxy.stderr())
+    assert proxy.chat().status == 200
+    proxy.run("keys", "revoke", old.split("_")[1])
+    proxy.reload()
+    wait_for(lambda: proxy.stderr().count("result=ok") == 2)
+    proxy.key = old
+    assert proxy.chat().status == 401
+
+
+def test_a_hundred_reloads_under_load_drop_nothing(start, sim):
+    proxy = start()
+    failed, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            answer = proxy.chat(stream=True)
+            if answer.status != 200 or answer.events()[-1] != "[DONE]":
+                failed.append(answer)
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        proxy.reload()
+        time.sleep(0.02)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_abilities_move_a_request_to_a_model_that_has_them(proxy, sim):
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    answer = proxy.chat([{"type": "text", "text": "what?"}, image])
+    assert answer.status == 200
+    line = next(n for n in proxy.wait_log(1) if n["id"] == answer.headers["x-bijia-request-id"]) \
+        if wait_line(proxy, answer) else None
+    assert any(o["why"] == "vision" for o in line["others"])
+
+
+def wait_line(proxy, answer):
+    number = answer.headers["x-bijia-request-id"]
+    wait_for(lambda: any(n["id"] == number for n in proxy.routing_log()))
+    return True
+
+
+def test_the_ready_check_and_a_clean_drain(start, sim):
+    proxy = start()
+    assert proxy.request("GET", "/healthz").status == 200
+    assert proxy.request("GET", "/readyz").status == 200
+    sim.order(tokens=60, chunk_ms=20)
+    slow = {}
+
+    def stream():
+        slow["answer"] = proxy.chat(stream=True)
+    thread = threading.Thread(target=stream)
+    thread.start()
+    wait_for(lambda: sum(sim.state()["in_flight"].values()) > 0)
+    assert proxy.stop() == 0
+    thread.join()
+    assert slow["answer"].events()[-1] == "[DONE]"
+    assert [r["status"] for r in proxy.ledger("exchange")][-1] == 200
