@@ -35,8 +35,3 @@ void compile_offers(struct compiling *c);
 void compile_prices(struct compiling *c);
 void compile_policy(struct compiling *c);
 void compile_keys(struct compiling *c);
-
-/* Names end up in headers, logs and patterns: 1 to 128 printable ASCII
- * characters without blanks, and no '*'. Complains. */
-bool name_is_fit(struct compiling *c, const struct place *at, const char *what,
-                 const char *name) MUST_CHECK;

@@ -83,6 +83,7 @@ static void judge(struct verdict *out, struct sifting *s,
     s->row = out->cost.row;
     s->comparable = s->priced && price_convert(&out->compared, s->snapshot,
                                                out->cost.total, currency, at);
+    out->comparable = s->comparable;
     out->why = sieve(s);
     out->refusal = s->refusal;
 }

@@ -73,6 +73,7 @@ struct verdict {
     struct usage expected;
     struct cost cost;      /* expected, in the offer's own currency */
     struct money compared; /* the same in the snapshot's currency */
+    bool comparable;       /* else `compared` means nothing */
     int32_t latency_ms;
 };
 

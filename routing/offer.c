@@ -4,7 +4,7 @@
 
 static uint32_t abilities(const struct conf_model *m)
 {
-    uint32_t provides = NEED_NO_THINKING;
+    uint32_t provides = m->always_thinks ? 0 : NEED_NO_THINKING;
 
     provides |= m->tools ? NEED_TOOLS : 0;
     provides |= m->vision ? NEED_VISION : 0;
@@ -24,8 +24,7 @@ static void compile_offer(struct compiling *c, struct offer *o)
     o->name = arena_printf(c->arena, "%s/%s", o->vendor->name, o->model);
     *place = o;
     *alone = (struct offer_set){place, 1};
-    if (name_is_fit(c, &o->conf->place, "model", o->model) &&
-        !names_add(c->names, NAMES_OFFER, o->name, alone))
+    if (!names_add(c->names, NAMES_OFFER, o->name, alone))
         diag_error(c->diag, &o->conf->place,
                    "\"%s\" sells two models called \"%s\"", o->vendor->name,
                    o->model);

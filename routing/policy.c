@@ -67,8 +67,7 @@ static void compile_aliases(struct compiling *c, uint32_t scope,
         if (a->targets.n == 0)
             diag_error(c->diag, &a->place, "alias \"%s\" names no model",
                        a->name);
-        if (name_is_fit(c, &a->place, "alias", a->name) && found > 0 &&
-            !names_add(c->names, scope, a->name, set_of(c, bits)))
+        if (found > 0 && !names_add(c->names, scope, a->name, set_of(c, bits)))
             diag_error(c->diag, &a->place, "a second alias \"%s\"", a->name);
     }
 }
@@ -154,8 +153,7 @@ void compile_policy(struct compiling *c)
         teams[i].name = from->name;
         teams[i].index = (uint32_t)i;
         teams[i].conf = from;
-        if (name_is_fit(c, &from->place, "team", from->name) &&
-            !names_add(c->names, NAMES_TEAM, from->name, &teams[i]))
+        if (!names_add(c->names, NAMES_TEAM, from->name, &teams[i]))
             diag_error(c->diag, &from->place, "a second team \"%s\"",
                        from->name);
         teams[i].allowed = compile_rules(c, from, bits);

@@ -65,13 +65,6 @@ static void check_reached(struct compiling *c, const struct offer *o,
 {
     const struct conf_price *p = row->conf;
 
-    if (p->from_ms >= p->until_ms) {
-        diag_error(c->diag, &p->place,
-                   "this price of \"%s\" ends before it "
-                   "begins",
-                   o->name);
-        return;
-    }
     for (const struct price_row *r = o->rows; r < row; r++) {
         if (r->from_ms > p->from_ms || r->until_ms < p->until_ms)
             continue;

@@ -123,30 +123,36 @@ const char *pepper_path(const struct conf *conf, struct arena *a)
                : arena_printf(a, "%s/pepper", server->state_dir);
 }
 
-/* The pepper file's text without the blanks around it. */
-static void read_pepper(struct compiling *c)
+int pepper_read(struct hmac_key *out, const struct conf_key_source *from,
+                const char *dir, const struct secret_source *secrets,
+                struct arena *a, struct diag *diag)
 {
-    const char *file = pepper_path(c->conf, c->arena);
-    struct conf_key_source from = {.place = c->conf->keys[0].place,
-                                   .file = file};
-    int before = c->diag->errors;
-    char *text = c->secrets->read(c->secrets->self, &from, c->conf->dir,
-                                  c->arena, c->diag);
+    int before = diag->errors;
+    char *text = secrets->read(secrets->self, from, dir, a, diag);
     size_t len = text ? strcspn(text, " \t\r\n") : 0;
 
-    if (len >= PEPPER_BYTES_LEAST) {
-        hmac_key_init(&c->s->pepper, (struct slice){text, len});
-        arena_defer(c->arena, wipe_pepper, c->s);
-    } else if (c->diag->errors == before) {
-        diag_error(c->diag, &from.place,
-                   "keys are checked with the pepper in the file %s, which %s; "
-                   "without the one they were made with they are worth nothing",
-                   file,
-                   text ? "is too short (32 characters are the least)"
-                        : "does not exist");
-    }
+    if (len >= PEPPER_BYTES_LEAST)
+        hmac_key_init(out, (struct slice){text, len});
+    else if (diag->errors == before)
+        diag_error(diag, &from->place,
+                   "the teams' keys are checked with the pepper in %s, which "
+                   "%s; without the one they were made with they open nothing",
+                   from->file, text ? "is too short" : "does not exist");
     if (text)
         wipe(text, strlen(text));
+    return diag->errors > before ? -1 : 0;
+}
+
+static void take_pepper(struct compiling *c)
+{
+    struct conf_key_source from = {
+        .place = c->conf->keys[0].place,
+        .file = pepper_path(c->conf, c->arena),
+    };
+
+    if (pepper_read(&c->s->pepper, &from, c->conf->dir, c->secrets, c->arena,
+                    c->diag) == 0)
+        arena_defer(c->arena, wipe_pepper, c->s);
 }
 
 static const struct team *team_of(struct compiling *c, const struct conf_key *k)
@@ -194,5 +200,5 @@ void compile_keys(struct compiling *c)
     c->s->keys = keys;
     c->s->n_keys = n;
     if (conf->n_keys > 0)
-        read_pepper(c);
+        take_pepper(c);
 }

@@ -39,5 +39,11 @@ const struct team_key *team_key_check(const struct snapshot *s,
  * "pepper" in the state_dir. */
 const char *pepper_path(const struct conf *conf, struct arena *a);
 
+/* Makes `out` of that file's text, without the blanks behind it. 0, or -1
+ * with a complaint: not there, too short, open to others. */
+int pepper_read(struct hmac_key *out, const struct conf_key_source *from,
+                const char *dir, const struct secret_source *secrets,
+                struct arena *a, struct diag *diag) MUST_CHECK;
+
 /* Is `id` spelled as ids are? */
 bool team_key_id_is_fit(const char *id);

@@ -101,9 +101,3 @@ const char *url_read(struct url *out, const char *text, struct arena *a)
     out->path = arena_strndup(a, text, len);
     return NULL;
 }
-
-bool url_is_local(const struct url *url)
-{
-    return strcmp(url->host, "localhost") == 0 ||
-           strcmp(url->host, "::1") == 0 || strncmp(url->host, "127.", 4) == 0;
-}

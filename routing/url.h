@@ -17,6 +17,3 @@ struct url {
  * no place in a base URL. Returns NULL, or what is wrong with it. */
 const char *url_read(struct url *out, const char *text,
                      struct arena *a) MUST_CHECK;
-
-/* Is it this machine itself? */
-bool url_is_local(const struct url *url);

@@ -133,15 +133,9 @@ static void read_url(struct compiling *c, struct vendor *v)
     struct url url;
     const char *wrong = url_read(&url, text, c->arena);
 
-    if (wrong) {
+    if (wrong)
         diag_error(c->diag, &v->conf->place, "the base_url of \"%s\" %s",
                    v->name, wrong);
-    } else if (!url.tls && v->auth != AUTH_NONE && !url_is_local(&url)) {
-        diag_warning(c->diag, &v->conf->place,
-                     "the key of \"%s\" goes over the network in the clear: "
-                     "its base_url is not https",
-                     v->name);
-    }
     v->tls = url.tls;
     v->host = url.host;
     v->port = url.port;
@@ -229,9 +223,6 @@ static void compile_vendor(struct compiling *c, struct vendor *v)
     const struct conf_server *server = &c->conf->server;
 
     v->name = conf->name;
-    if (name_is_fit(c, &conf->place, "vendor", v->name) && strchr(v->name, '/'))
-        diag_error(c->diag, &conf->place,
-                   "a vendor's name has no '/' in it: \"%s\"", v->name);
     if (!names_add(c->names, NAMES_VENDOR, v->name, v))
         diag_error(c->diag, &conf->place, "a second vendor is called \"%s\"",
                    v->name);

@@ -59,7 +59,7 @@ static struct slice head_lines(const struct vendor *v, const char *key,
                                  auth, *auth ? key : "", end));
 }
 
-static struct door_key door_of(const struct vendor *v,
+static struct door_key door_of(const struct conf *conf, const struct vendor *v,
                                const struct secret *secret, struct arena *a,
                                struct health *health)
 {
@@ -75,7 +75,7 @@ static struct door_key door_of(const struct vendor *v,
                 .host = v->host,
                 .port = v->port,
                 .tls = v->tls,
-                .ca_file = v->conf->ca_file,
+                .ca_file = conf_path(conf, v->conf->ca_file, a),
                 .forward_proxy = v->conf->forward_proxy,
                 .idle_ms = v->idle_ms,
             },
@@ -83,14 +83,15 @@ static struct door_key door_of(const struct vendor *v,
     };
 }
 
-static struct vendor_doors doors_of(const struct vendor *v, struct arena *a,
+static struct vendor_doors doors_of(const struct conf *conf,
+                                    const struct vendor *v, struct arena *a,
                                     struct health *health)
 {
     uint32_t n = v->auth == AUTH_NONE ? 1 : v->n_keys;
     struct door_key *keys = arena_alloc(a, (n + 1) * sizeof(*keys));
 
     for (uint32_t i = 0; i < n; i++)
-        keys[i] = door_of(v, v->auth == AUTH_NONE ? NULL : &v->keys[i], a,
+        keys[i] = door_of(conf, v, v->auth == AUTH_NONE ? NULL : &v->keys[i], a,
                           health);
     return (struct vendor_doors){keys, n};
 }
@@ -119,11 +120,10 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health)
     const struct conf_server *c = &snapshot->conf->server;
     struct vendor_doors *vendors =
         arena_alloc(a, (snapshot->n_vendors + 1) * sizeof(*vendors));
-    uint32_t *slots =
-        arena_alloc(a, (snapshot->n_offers + 1) * sizeof(*slots));
+    uint32_t *slots = arena_alloc(a, (snapshot->n_offers + 1) * sizeof(*slots));
 
     for (size_t i = 0; i < snapshot->n_vendors; i++)
-        vendors[i] = doors_of(&snapshot->vendors[i], a, health);
+        vendors[i] = doors_of(snapshot->conf, &snapshot->vendors[i], a, health);
     for (size_t i = 0; i < snapshot->n_offers; i++)
         slots[i] = health_slot(health, snapshot->offers[i].name);
     h->arena = a;

@@ -29,7 +29,7 @@ struct vendor_doors {
 
 struct edition {
     struct snapshot *snapshot;
-    const uint32_t *offer_slots;       /* by offer index */
+    const uint32_t *offer_slots;        /* by offer index */
     const struct vendor_doors *vendors; /* by vendor index */
     struct http_limits limits;
     struct health_rules rules;

@@ -11,8 +11,8 @@ static const uint8_t follows[] = {
     [EXCHANGE_ASKED] = 1 << EXCHANGE_DECIDED | 1 << EXCHANGE_SETTLED,
     [EXCHANGE_DECIDED] = 1 << EXCHANGE_RESERVED | 1 << EXCHANGE_SETTLED,
     [EXCHANGE_RESERVED] = 1 << EXCHANGE_TRYING | 1 << EXCHANGE_SETTLED,
-    [EXCHANGE_TRYING] = 1 << EXCHANGE_TRYING | 1 << EXCHANGE_ANSWERING |
-                        1 << EXCHANGE_SETTLED,
+    [EXCHANGE_TRYING] =
+        1 << EXCHANGE_TRYING | 1 << EXCHANGE_ANSWERING | 1 << EXCHANGE_SETTLED,
     [EXCHANGE_ANSWERING] = 1 << EXCHANGE_SETTLED,
     [EXCHANGE_SETTLED] = 0,
 };
@@ -22,11 +22,11 @@ static void exchange_check(const struct exchange *x)
 #ifndef NDEBUG
     bool calling = x->now && x->now->call;
 
-    ENSURE(x->streaming == false || x->first_byte_ms >= 0);       /* (1) */
+    ENSURE(x->streaming == false || x->first_byte_ms >= 0); /* (1) */
     ENSURE(!calling || x->state == EXCHANGE_TRYING ||
-           x->state == EXCHANGE_ANSWERING);                       /* (2) */
+           x->state == EXCHANGE_ANSWERING); /* (2) */
     ENSURE(x->place == (x->state >= EXCHANGE_RESERVED &&
-                        x->state < EXCHANGE_SETTLED));            /* (3) */
+                        x->state < EXCHANGE_SETTLED)); /* (3) */
 #else
     (void)x;
 #endif
@@ -95,10 +95,10 @@ static void refuse(struct exchange *x, const struct refusal *r)
     x->fault = r->fault;
     x->status = r->error.status;
     if (r->retry_after_ms > 0)
-        http_set_header(x->req, "retry-after",
-                        arena_printf(x->arena, "%lld",
-                                     (long long)(r->retry_after_ms + 999) /
-                                         1000));
+        http_set_header(
+            x->req, "retry-after",
+            arena_printf(x->arena, "%lld",
+                         (long long)(r->retry_after_ms + 999) / 1000));
     exchange_settle(x);
     http_reply_error(x->req, &r->error); /* x may be gone after it */
 }
@@ -114,8 +114,8 @@ static void look(const void *self, const struct offer *offer,
     const struct looker *l = self;
     struct health_view view;
 
-    health_look(l->x->worker->health,
-                l->x->edition->offer_slots[offer->index], l->now_ms, &view);
+    health_look(l->x->worker->health, l->x->edition->offer_slots[offer->index],
+                l->now_ms, &view);
     *out = (struct offer_state){
         .available = view.available && view.cool_until_ms <= l->now_ms,
         .key_ready = attempt_key_ready(l->x, offer),
@@ -243,16 +243,18 @@ void exchange_run(struct exchange *x)
 void exchange_first_byte(struct exchange *x)
 {
     struct attempt *t = x->now;
-    int64_t now_ms = loop_now_ms(x->worker->loop);
 
     enter(x, EXCHANGE_ANSWERING);
-    t->first_byte_ms = (int32_t)(now_ms - t->started_ms);
-    x->first_byte_ms = (int32_t)(now_ms - x->began_ms);
+    if (t->first_byte_ms < 0)
+        t->first_byte_ms =
+            (int32_t)(loop_now_ms(x->worker->loop) - t->started_ms);
+    x->first_byte_ms =
+        (int32_t)(t->started_ms - x->began_ms) + t->first_byte_ms;
     http_set_header(x->req, "x-bijia-vendor", t->offer->vendor->name);
     http_set_header(x->req, "x-bijia-model", t->offer->model);
     http_set_header(x->req, "x-bijia-expected-cost",
                     settle_cost_text(x->arena, x->expected));
-    if (upstream_sent_all(t->call)) {
+    if (!t->call || upstream_sent_all(t->call)) {
         http_release_body(x->req);
         drop_early(x);
     }
@@ -313,6 +315,7 @@ void exchange_stream_done(struct exchange *x)
 
 void exchange_answered(struct exchange *x, struct slice whole)
 {
+    exchange_first_byte(x);
     x->fault = FAULT_NONE;
     x->status = 200;
     settle_price(x);
@@ -356,8 +359,7 @@ void exchange_failed(struct exchange *x)
         return;
     }
     if (traits->elsewhere) {
-        if (traits->blame != BLAME_KEY ||
-            !attempt_key_ready(x, x->now->offer))
+        if (traits->blame != BLAME_KEY || !attempt_key_ready(x, x->now->offer))
             x->next++;
         exchange_try(x);
         return;

@@ -68,7 +68,7 @@ struct attempt {
     struct usage expected; /* as decided */
     int64_t raw_input;     /* the estimate before any correction */
     int64_t started_ms, retry_after_ms, first_byte_limit_ms;
-    struct slice whole; /* an unstreamed answer, once it is said */
+    struct slice whole;              /* an unstreamed answer, once it is said */
     int32_t first_byte_ms, total_ms; /* since started_ms; -1: never */
     int32_t status;                  /* the vendor's; 0: none */
     enum fault fault;
@@ -89,10 +89,10 @@ struct exchange {
     int64_t began_ms, at_unix_ms; /* prices are those of at_unix_ms */
     const char *asked;            /* bounded, printable */
 
-    struct chat *chat;         /* early */
-    struct query query;        /* its pointers are early */
-    struct decision decision;  /* early */
-    uint32_t next;             /* listed verdict to try next */
+    struct chat *chat;        /* early */
+    struct query query;       /* its pointers are early */
+    struct decision decision; /* early */
+    uint32_t next;            /* listed verdict to try next */
     bool stream, show_usage;
     int64_t n; /* choices */
 
@@ -110,7 +110,7 @@ struct exchange {
     struct money expected;
     int64_t estimated_input, expected_output;
     const struct offer *runner_up;
-    struct money cost;     /* of all attempts, compared currency */
+    struct money cost; /* of all attempts, compared currency */
     struct money runner_up_cost;
 
     struct slice parts[EXCHANGE_PARTS]; /* said, not yet written */
@@ -145,7 +145,8 @@ void attempt_silent(struct attempt *t); /* its timer has fired */
 /* settle.c: what the attempts cost; then the receipt. Once. */
 void settle_price(struct exchange *x);
 void settle_record(struct exchange *x, int64_t total_ms);
-void settle_remember(struct exchange *x); /* others, runner-up: before early goes */
+void settle_remember(
+    struct exchange *x); /* others, runner-up: before early goes */
 const char *settle_cost_text(struct arena *a, struct money m); /* "CNY 0.01" */
 
 /* refusal.c: */

@@ -58,7 +58,7 @@ static void drop_oldest(struct lane *lane)
     struct conn *conn = lane->oldest;
 
     unkeep(conn);
-    conn_close(conn, false);
+    lane_conn_close(conn, false);
 }
 
 static void on_age(void *arg)
@@ -138,7 +138,7 @@ void lane_keep(struct conn *conn)
     struct lane *lane = conn->lane;
 
     if (lane->idle_ms <= 0 || conn->edition != lane->lanes->edition) {
-        conn_close(conn, false);
+        lane_conn_close(conn, false);
         return;
     }
     if (lane->n_kept == LANE_KEPT_MOST)
@@ -172,8 +172,8 @@ int lane_begin_tls(struct conn *conn, char *error, size_t error_size)
     return -1;
 }
 
-struct conn *conn_new(struct lane *lane, int fd,
-                      void (*on_event)(int fd, short what, void *conn))
+struct conn *lane_conn_new(struct lane *lane, int fd,
+                           void (*on_event)(int fd, short what, void *conn))
 {
     struct lanes *lanes = lane->lanes;
     struct conn *conn = pool_take(&lanes->conn_pool);
@@ -191,7 +191,7 @@ struct conn *conn_new(struct lane *lane, int fd,
     return conn;
 }
 
-void conn_close(struct conn *conn, bool reset)
+void lane_conn_close(struct conn *conn, bool reset)
 {
     event_del(&conn->readable);
     event_del(&conn->writable);
@@ -199,7 +199,7 @@ void conn_close(struct conn *conn, bool reset)
     pool_give(&conn->lane->lanes->conn_pool, conn);
 }
 
-void conn_stirred(struct conn *conn)
+void lane_conn_stirred(struct conn *conn)
 {
     struct lane *lane = conn->lane;
     char byte;
@@ -208,7 +208,7 @@ void conn_stirred(struct conn *conn)
     if (conn->sock.ssl && sock_read(&conn->sock, &byte, 1) == SOCK_AGAIN)
         return;
     unkeep(conn);
-    conn_close(conn, false);
+    lane_conn_close(conn, false);
     release(lane);
 }
 

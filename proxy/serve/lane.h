@@ -92,10 +92,10 @@ int lane_begin_tls(struct conn *conn, char *error,
                    size_t error_size) MUST_CHECK;
 
 /* A connection around `fd`; on_event gets it as its argument. */
-struct conn *conn_new(struct lane *lane, int fd,
-                      void (*on_event)(int fd, short what,
-                                       void *conn)) MUST_CHECK
+struct conn *lane_conn_new(struct lane *lane, int fd,
+                           void (*on_event)(int fd, short what,
+                                            void *conn)) MUST_CHECK
 NON_NULL_RETURN;
-void conn_close(struct conn *conn, bool reset);
+void lane_conn_close(struct conn *conn, bool reset);
 /* A kept connection has become readable. */
-void conn_stirred(struct conn *conn);
+void lane_conn_stirred(struct conn *conn);

@@ -28,19 +28,17 @@ static const char *reasons(struct exchange *x)
     for (uint32_t i = 0; i < d->n_verdicts && i < 8; i++) {
         const struct verdict *v = &d->verdicts[i];
 
-        text = arena_printf(x->arena, "%s%s%s: %s", text, i ? "; " : "",
-                            v->offer->name,
-                            v->why == WHY_CANNOT_SAY && v->refusal
-                                ? v->refusal
-                                : why_help(v->why));
+        text = arena_printf(
+            x->arena, "%s%s%s: %s", text, i ? "; " : "", v->offer->name,
+            v->why == WHY_CANNOT_SAY && v->refusal ? v->refusal
+                                                   : why_help(v->why));
     }
     return text;
 }
 
 /* Reasons that lie in the request: changing it would help. */
-static const enum why of_request[] = {WHY_TOOLS,   WHY_VISION, WHY_JSON,
-                                      WHY_THINKING, WHY_OUTPUT,
-                                      WHY_CANNOT_SAY};
+static const enum why of_request[] = {WHY_TOOLS,    WHY_VISION, WHY_JSON,
+                                      WHY_THINKING, WHY_OUTPUT, WHY_CANNOT_SAY};
 
 static bool asks_too_much(const struct decision *d)
 {
@@ -82,9 +80,8 @@ struct refusal refusal_of_decision(struct exchange *x)
     const struct decision *d = &x->decision;
     struct refusal r = {.fault = FAULT_BAD_REQUEST};
 
-    r.error = (struct http_error){.status = 400,
-                                  .type = "invalid_request_error",
-                                  .param = "model"};
+    r.error = (struct http_error){
+        .status = 400, .type = "invalid_request_error", .param = "model"};
     if (d->n_verdicts == 0) {
         r.fault = FAULT_NO_MODEL;
         r.error.status = 404;

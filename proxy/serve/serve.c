@@ -51,16 +51,20 @@ static struct edition *load(struct program *p, uint64_t number)
     return e;
 }
 
-static struct tls_context *load_tls(const struct edition *e, bool *ok)
+static struct tls_context *load_tls(const struct program *p,
+                                    const struct edition *e, bool *ok)
 {
-    const struct conf_server *c = &e->snapshot->conf->server;
+    const struct conf *conf = e->snapshot->conf;
+    const struct conf_server *c = &conf->server;
     struct tls_context *t = NULL;
     char error[ERROR_TEXT];
 
     *ok = true;
     if (!c->tls_certificate)
         return NULL;
-    t = tls_server_new(c->tls_certificate, c->tls_key, error, sizeof(error));
+    t = tls_server_new(conf_path(conf, c->tls_certificate, p->arena),
+                       conf_path(conf, c->tls_key, p->arena), error,
+                       sizeof(error));
     if (!t) {
         log_line(LOG_ERROR, "tls", "error=\"%s\"", error);
         *ok = false;
@@ -106,7 +110,7 @@ static bool load_all_tls(const struct program *p, const struct edition *e,
     bool ok = true;
 
     for (int i = 0; i < p->n_workers && ok; i++)
-        tls[i] = load_tls(e, &ok);
+        tls[i] = load_tls(p, e, &ok);
     return ok;
 }
 
@@ -243,8 +247,8 @@ static bool open_listeners(struct program *p, struct tls_context *tls[])
     for (int w = 0; w < p->n_workers; w++) {
         for (size_t i = 0; i < listen->n; i++) {
             char error[ERROR_TEXT];
-            int fd = http_listen_open(listen->items[i].text, error,
-                                      sizeof(error));
+            int fd =
+                http_listen_open(listen->items[i].text, error, sizeof(error));
 
             if (fd < 0) {
                 log_line(LOG_ERROR, "listen", "address=%s error=\"%s\"",
@@ -310,12 +314,13 @@ static bool begin(struct program *p)
     const struct conf_server *c = &p->edition->snapshot->conf->server;
     char error[ERROR_TEXT];
 
-    p->n_workers = (int)c->workers < WORKERS_MOST ? (int)c->workers
-                                                  : WORKERS_MOST;
+    p->n_workers =
+        (int)c->workers < WORKERS_MOST ? (int)c->workers : WORKERS_MOST;
     if (!load_all_tls(p, p->edition, tls))
         return false;
-    p->recorder =
-        recorder_new(c->state_dir, p->n_workers, error, sizeof(error));
+    p->recorder = recorder_new(
+        conf_path(p->edition->snapshot->conf, c->state_dir, p->arena),
+        p->n_workers, error, sizeof(error));
     if (!p->recorder) {
         log_line(LOG_ERROR, "ledger", "error=\"%s\"", error);
         return false;

@@ -36,7 +36,8 @@ static struct usage estimated_usage(const struct attempt *t)
         seen = (t->reader->answer.shown_bytes + BYTES_PER_TOKEN - 1) /
                BYTES_PER_TOKEN;
     u.output_tokens = seen;
-    if (t->fault == FAULT_CLIENT_GONE && !o->vendor->conf->cancel_stops_billing &&
+    if (t->fault == FAULT_CLIENT_GONE &&
+        !o->vendor->conf->cancel_stops_billing &&
         u.output_tokens < t->expected.output_tokens)
         u.output_tokens = t->expected.output_tokens; /* it goes on without us */
     return u;
@@ -88,9 +89,9 @@ static void price_runner_up(struct exchange *x)
             x->others[i].offer != t->offer->index) {
             x->runner_up = &s->offers[x->others[i].offer];
             if (t->expected.input_tokens > 0)
-                u.input_tokens = (int64_t)((__int128)u.input_tokens *
-                                           x->others_input[i] /
-                                           t->expected.input_tokens);
+                u.input_tokens =
+                    (int64_t)((__int128)u.input_tokens * x->others_input[i] /
+                              t->expected.input_tokens);
         }
     if (!x->runner_up)
         return;
@@ -114,7 +115,8 @@ void settle_price(struct exchange *x)
 void settle_remember(struct exchange *x)
 {
     const struct decision *d = &x->decision;
-    uint32_t n = d->n_verdicts < RECEIPT_OTHERS ? d->n_verdicts : RECEIPT_OTHERS;
+    uint32_t n =
+        d->n_verdicts < RECEIPT_OTHERS ? d->n_verdicts : RECEIPT_OTHERS;
 
     x->others = arena_alloc(x->arena, (n + 1) * sizeof(*x->others));
     x->others_input = arena_alloc(x->arena, (n + 1) * sizeof(*x->others_input));
@@ -197,8 +199,8 @@ void settle_record(struct exchange *x, int64_t total_ms)
     memcpy(r.asked, x->asked, strnlen(x->asked, sizeof(r.asked) - 1));
     for (uint32_t i = 0; i < x->n_attempts; i++)
         r.attempts[i] = record_attempt(x->attempts[i]);
-    if (x->n_attempts > 0 &&
-        (x->fault == FAULT_NONE || x->streaming || x->fault == FAULT_CLIENT_GONE))
+    if (x->n_attempts > 0 && (x->fault == FAULT_NONE || x->streaming ||
+                              x->fault == FAULT_CLIENT_GONE))
         r.chosen = (int32_t)x->n_attempts - 1;
     record_others(x, &r);
     recorder_put(x->worker->recorder, x->worker->index, &r);

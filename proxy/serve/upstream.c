@@ -118,7 +118,8 @@ static void let_go_of_conn(struct upstream_call *call, bool whole)
 
     call->conn = NULL;
     if (!whole) {
-        conn_close(conn, unsent); /* half a request had better not arrive */
+        lane_conn_close(conn,
+                        unsent); /* half a request had better not arrive */
         return;
     }
     if (conn->writable_on)
@@ -215,7 +216,7 @@ static void on_event(int fd, short what, void *arg)
 
     (void)fd;
     if (!call) {
-        conn_stirred(conn);
+        lane_conn_stirred(conn);
         return;
     }
     if (call->shaking) {
@@ -239,7 +240,7 @@ static void on_dialled(void *arg, int fd, const char *reason)
         call_finish(call, FAULT_UNREACHABLE, reason);
         return;
     }
-    call->conn = conn_new(call->lane, fd, on_event);
+    call->conn = lane_conn_new(call->lane, fd, on_event);
     call->conn->call = call;
     if (!call->lane->trust) {
         begin_sending(call);

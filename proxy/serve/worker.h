@@ -24,7 +24,7 @@ struct worker {
     struct edition *edition;   /* new requests begin with it */
     struct http_limits limits; /* of that edition; the server reads it */
     bool draining;
-    uint32_t turn;      /* rotates keys */
+    uint32_t turn;           /* rotates keys */
     struct arena *spare[16]; /* for the early part of exchanges */
     int n_spare;
 };

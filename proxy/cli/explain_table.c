@@ -1,0 +1,169 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/time.h"
+
+#include "cli/explain.h"
+
+/*
+ *   #  offer                    tokens in  out     input  output  cost ...
+ *   1  deepseek/deepseek-flash         12  300  0.000012  0.0012  CNY 0.001212
+ *   -  qwen/qwen3.5-flash  no_key  no key is configured for the vendor
+ *
+ * Columns are as wide as their widest text. Parts that nobody bills are left
+ * out.
+ */
+enum {
+    COLUMNS_MOST = 6 + COST_PARTS,
+    DECIMALS_MOST = 9,
+};
+
+struct table {
+    struct arena *arena;
+    size_t n_columns, n_rows;
+    const char *cells[COLUMNS_MOST]; /* of the row being filled */
+    const char *const **rows;
+    size_t widths[COLUMNS_MOST];
+};
+
+const char *cost_part_name(enum cost_part part)
+{
+    static const char *const names[COST_PARTS] = {
+        [COST_INPUT] = "input",       [COST_CACHED] = "cached",
+        [COST_CACHE_WRITE] = "write", [COST_OUTPUT] = "output",
+        [COST_THINKING] = "thinking",
+    };
+
+    return names[part];
+}
+
+static void add_cell(struct table *t, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len > t->widths[t->n_columns])
+        t->widths[t->n_columns] = len;
+    t->cells[t->n_columns++] = text;
+}
+
+static void add_number(struct table *t, int64_t n)
+{
+    add_cell(t, arena_printf(t->arena, "%" PRId64, n));
+}
+
+/* Blanks make up for missing decimals, so that the points stand in line. */
+static void add_money(struct table *t, struct money m, bool named)
+{
+    char text[MONEY_TEXT];
+    const char *point = strchr(decimal_text(m.nanos, text), '.');
+    int missing = DECIMALS_MOST + 1 - (int)strlen(point);
+
+    add_cell(t, arena_printf(t->arena, "%s%s%s%*s",
+                             named ? currency_name(m.currency) : "",
+                             named ? " " : "", text, missing, ""));
+}
+
+static void end_row(struct table *t)
+{
+    const char **row = arena_alloc(t->arena, sizeof(t->cells));
+
+    memcpy(row, t->cells, sizeof(t->cells));
+    t->rows[t->n_rows++] = row;
+    t->n_columns = 0;
+}
+
+static void print_rows(FILE *to, const struct table *t, size_t n_columns)
+{
+    for (size_t i = 0; i < t->n_rows; i++) {
+        const char *const *row = t->rows[i];
+        size_t last = strlen(row[n_columns - 1]);
+
+        for (size_t j = 0; j + 1 < n_columns; j++)
+            fprintf(to, j == 1 ? "%-*s  " : "%*s  ", (int)t->widths[j], row[j]);
+        while (last > 0 && row[n_columns - 1][last - 1] == ' ')
+            last--;
+        fprintf(to, "%.*s\n", (int)last, row[n_columns - 1]);
+    }
+}
+
+/* Which parts does any listed offer bill? */
+static void find_parts(bool billed[COST_PARTS], const struct decision *d)
+{
+    for (uint32_t i = 0; i < d->n_listed; i++)
+        for (int p = 0; p < COST_PARTS; p++)
+            billed[p] |= d->verdicts[i].cost.tokens[p] > 0;
+    billed[COST_INPUT] = billed[COST_OUTPUT] = true;
+}
+
+static void print_listed(FILE *to, const struct explanation *e, struct arena *a)
+{
+    const struct decision *d = &e->decision;
+    bool billed[COST_PARTS] = {false};
+    struct table t = {.arena = a};
+    size_t n_columns = 0;
+
+    t.rows = arena_alloc(a, (d->n_listed + 1) * sizeof(const char *const *));
+    find_parts(billed, d);
+    add_cell(&t, "#");
+    add_cell(&t, "offer");
+    add_cell(&t, "tokens in");
+    add_cell(&t, "out");
+    for (int p = 0; p < COST_PARTS; p++)
+        if (billed[p])
+            add_cell(&t, cost_part_name((enum cost_part)p));
+    add_cell(&t, "cost");
+    add_cell(&t, "compared");
+    n_columns = t.n_columns;
+    end_row(&t);
+    for (uint32_t i = 0; i < d->n_listed; i++) {
+        const struct verdict *v = &d->verdicts[i];
+
+        add_number(&t, i + 1);
+        add_cell(&t, v->offer->name);
+        add_number(&t, v->expected.input_tokens);
+        add_number(&t, v->expected.output_tokens);
+        for (int p = 0; p < COST_PARTS; p++)
+            if (billed[p])
+                add_money(&t, v->cost.part[p], false);
+        add_money(&t, v->cost.total, true);
+        add_money(&t, v->compared, true);
+        end_row(&t);
+    }
+    print_rows(to, &t, n_columns);
+}
+
+static void print_others(FILE *to, const struct explanation *e)
+{
+    const struct decision *d = &e->decision;
+    int names = 0, whys = 0;
+
+    for (uint32_t i = d->n_listed; i < d->n_verdicts; i++) {
+        int name = (int)strlen(d->verdicts[i].offer->name);
+        int why = (int)strlen(why_name(d->verdicts[i].why));
+
+        names = name > names ? name : names;
+        whys = why > whys ? why : whys;
+    }
+    for (uint32_t i = d->n_listed; i < d->n_verdicts; i++) {
+        const struct verdict *v = &d->verdicts[i];
+
+        fprintf(to, "-  %-*s  %-*s  %s%s%s\n", names, v->offer->name, whys,
+                why_name(v->why), why_help(v->why), v->refusal ? ": " : "",
+                v->refusal ? v->refusal : "");
+    }
+}
+
+void explain_table(FILE *to, const struct explanation *e, struct arena *a)
+{
+    const struct decision *d = &e->decision;
+    char at[TIME_TEXT];
+
+    fprintf(to, "%s for %s at %s: %" PRIu32 " of %" PRIu32 " offers\n\n",
+            e->query->asked, e->team ? e->team->name : "anybody",
+            time_text(e->at_unix_ms, at), d->n_listed, d->n_verdicts);
+    if (d->n_listed > 0)
+        print_listed(to, e, a);
+    if (d->n_listed > 0 && d->n_listed < d->n_verdicts)
+        fputc('\n', to);
+    print_others(to, e);
+}

@@ -1,0 +1,25 @@
+/*
+ * file.h - small files that are replaced whole or not at all.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/attr.h"
+#include "base/slice.h"
+
+/* Makes the file `path` of `bytes`, for nobody else to read (0600): written
+ * aside, synced, renamed over, its directory synced. 0, or -1 and errno. */
+int file_replace(const char *path, struct slice bytes,
+                 struct arena *a) MUST_CHECK;
+
+/* The same, but only if there is no such file yet (else EEXIST). */
+int file_create(const char *path, struct slice bytes,
+                struct arena *a) MUST_CHECK;
+
+/* Waits until no other process holds the lock of this directory. Held until
+ * the process ends. 0, or -1 and errno. */
+int dir_lock(const char *dir) MUST_CHECK;
+
+/* All of standard input, NUL-terminated, or NULL and errno (EFBIG: more than
+ * `most` bytes). */
+char *stdin_read(size_t *len, size_t most, struct arena *a);
