@@ -9,7 +9,7 @@
 
 enum {
     BODY_BYTES_PER_S = 16 * 1024, /* slower bodies are timed out */
-    LINGER_MS = 2000,
+    LINGER_MS = 5000,
     RESET_POLL_MS = 20,
 };
 

@@ -11,7 +11,7 @@
  */
 enum {
     BODY_FIRST_BYTES = 1024 * 1024, /* taken on a Content-Length's word */
-    LINGER_MOST_BYTES = 16 * 1024 * 1024,
+    LINGER_MOST_BYTES = 128 * 1024 * 1024,
     OVERHEAD_BYTES = 4 * 1024, /* of a chunked body, and a tenth of it */
 };
 

@@ -154,20 +154,26 @@ static void on_read_end(void *watcher)
     exchange_flush(t->exchange);
 }
 
-/* The transfer has ended, well or not: what does it mean? */
+/* The transfer has ended, well or not: what does it mean? A fault of the
+ * transfer stands, unless all that matters had come before it. */
 static enum fault verdict_of(struct attempt *t, enum fault transfer)
 {
     struct reader *r = t->reader;
-    enum fault said = t->status ? t->manner->adapter->end(r) : FAULT_NONE;
+    bool enough = r->answer.done ||
+                  (r->stream && r->answer.finished && r->answer.has_usage);
+    enum fault said;
 
-    if (t->status >= 400)
-        return said ? said : FAULT_OVERLOADED;
+    if (!t->status)
+        return transfer ? transfer : FAULT_HUNG_UP;
+    if (transfer && t->status < 400 && !enough)
+        return transfer;
+    said = t->manner->adapter->end(r);
     if (said)
         return said;
-    if (transfer && !r->answer.done)
-        return transfer;
+    if (t->status >= 400)
+        return FAULT_OVERLOADED;
     if (!r->answer.done)
-        return t->status ? FAULT_CUT_SHORT : FAULT_HUNG_UP;
+        return FAULT_CUT_SHORT;
     return r->answer.began ? FAULT_NONE : FAULT_GARBLED;
 }
 
