@@ -140,7 +140,7 @@ static void serve_slow(struct http_request *req, void *site)
 /* Streams chunks until there are none left, heeding backpressure. */
 static void stream_more(void *arg)
 {
-    static char block[65536];
+    static char block[1 << 18];
     struct job *job = arg;
     bool more = true;
 
@@ -148,6 +148,8 @@ static void stream_more(void *arg)
         memset(block, 'x', sizeof(block));
     while (job->left && more) {
         struct slice parts[2] = {{block, job->each - 1}, {"\n", 1}};
+
+        ENSURE(parts[0].len <= sizeof(block));
 
         job->left--;
         more = http_stream(job->req, parts, 2);

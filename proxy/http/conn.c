@@ -213,12 +213,14 @@ static void shake_hands(struct http_conn *c)
     conn_read(c);
 }
 
-/* Reading has stopped: is this only more early bytes, or has it ended? */
+/* While a reply is in the making: has the client left? */
 static void look_for_end(struct http_conn *c, bool closed)
 {
     int error = 0;
     socklen_t len = sizeof(error);
 
+    if (c->state != CONN_WORKING && c->state != CONN_FLUSHING)
+        return;
     getsockopt(c->sock.fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error || (closed && c->state == CONN_WORKING))
         conn_leave(c);
@@ -237,19 +239,18 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     } else {
         if ((what & EV_WRITE) && c->out.len)
             conn_flush(c);
-        if (!(what & (EV_READ | EV_CLOSED)))
-            ;
-        else if (conn_may_read(c))
+        if ((what & (EV_READ | EV_CLOSED)) && conn_may_read(c))
             conn_read(c);
-        else
+        else if (what & EV_READ)
+            c->unread = true;
+        if (c->edge && (what & (EV_READ | EV_CLOSED)))
             look_for_end(c, what & EV_CLOSED);
     }
     settle(c);
 }
 
-/* What `event` should wait for. Reading stopped, it is edge-triggered: the
- * client's leaving comes through, waiting bytes do not make the loop spin. */
-static short wanted(const struct http_conn *c)
+/* What `event` should wait for. */
+static short wanted(struct http_conn *c)
 {
     short want = EV_PERSIST;
 
@@ -260,17 +261,17 @@ static short wanted(const struct http_conn *c)
         want |= EV_WRITE;
     if (c->state == CONN_RESETTING || c->eof)
         return want;
-    if (conn_may_read(c))
-        return want | EV_READ;
-    return want | EV_READ | EV_CLOSED | EV_ET;
+    if (!c->edge && !conn_may_read(c))
+        c->edge = c->unread = true;
+    return want | (c->edge ? EV_READ | EV_CLOSED | EV_ET : EV_READ);
 }
 
 void conn_watch(struct http_conn *c)
 {
     struct event_base *base = loop_events(c->server->loop);
-    short want;
+    short want = c->state == CONN_DEAD ? c->interest : wanted(c);
 
-    if (c->state == CONN_DEAD || c->interest == (want = wanted(c)))
+    if (want == c->interest)
         return;
     if (c->interest)
         event_del(&c->event);

@@ -97,7 +97,12 @@ struct http_conn {
     bool queued;    /* in the server's `later` list */
     bool gone;      /* the client left, or must be dropped */
     bool eof;       /* nothing more will come in */
-    bool unread;    /* TLS holds bytes that no event will tell of */
+    bool edge;      /* once reading had to stop `event` is edge-triggered for
+                       good: the client's leaving comes through, waiting bytes
+                       do not make the loop spin (libevent's changelist does
+                       not go back from EV_ET) */
+    bool unread;    /* there may be bytes that no event will tell of: TLS holds
+                       them, or their edge is past */
     uint8_t ending; /* enum conn_ending */
 };
 

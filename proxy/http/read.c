@@ -62,7 +62,6 @@ static int parse_head(struct http_conn *c, struct turn *t, struct slice head)
 
 static void begin_request(struct http_conn *c, struct slice head)
 {
-    static const struct slice go_on = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
     struct turn *t = conn_begin_turn(c);
     const struct http_limits *l = c->server->limits;
     int64_t len;
@@ -80,8 +79,6 @@ static void begin_request(struct http_conn *c, struct slice head)
     if (!server_admit(c->server, t))
         return;
     buf_init(&t->body, len > 0 ? (size_t)len : l->body_bytes);
-    if (t->req.head.expect_continue && !t->body_done)
-        conn_send(c, &go_on, 1);
 }
 
 /* Room for more of a body of known length: at first what a modest one needs,
@@ -177,6 +174,15 @@ static bool head_too_long(const struct http_conn *c, size_t end, size_t have)
     return (end ? end : have + 1) > c->server->limits->head_bytes;
 }
 
+/* Nothing of the body has come with the head: does the client wait? */
+static void send_continue(struct http_conn *c)
+{
+    static const struct slice text = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
+
+    if (goes_on(c) && c->turn->req.head.expect_continue && !c->turn->body_done)
+        conn_send(c, &text, 1);
+}
+
 /* How much of `in`, which begins with a head, is of this request. */
 static size_t take_request(struct http_conn *c, struct slice in)
 {
@@ -194,7 +200,9 @@ static size_t take_request(struct http_conn *c, struct slice in)
     }
     c->head_seen = 0;
     begin_request(c, (struct slice){in.bytes, end});
-    if (goes_on(c) && !c->turn->body_done)
+    if (in.len == end)
+        send_continue(c);
+    else if (goes_on(c) && !c->turn->body_done)
         end += take_body(c, (struct slice){in.bytes + end, in.len - end});
     return end;
 }
@@ -291,10 +299,9 @@ static bool read_once(struct http_conn *c)
 void conn_read(struct http_conn *c)
 {
     c->unread = false;
-    while (!c->gone && read_once(c) && sock_pending(&c->sock)) {
-        c->unread = true;
-        if (!conn_may_read(c))
+    while (!c->gone && read_once(c) && (c->edge || sock_pending(&c->sock)))
+        if (!conn_may_read(c)) {
+            c->unread = true;
             return;
-        c->unread = false;
-    }
+        }
 }

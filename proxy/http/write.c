@@ -47,25 +47,34 @@ void conn_send(struct http_conn *c, const struct slice *parts, size_t n)
     conn_watch(c);
 }
 
-void conn_flush(struct http_conn *c)
+/* False: the client takes no more now. */
+static bool flush_once(struct http_conn *c)
 {
     struct slice all = {c->out.bytes, c->out.len};
-    struct turn *t = c->turn;
     ssize_t sent = sock_writev(&c->sock, &all, 1);
 
     if (sent == SOCK_AGAIN)
-        return;
+        return false;
     if (sent <= 0) {
         conn_leave(c);
-        return;
+        return false;
     }
     c->moved_ms = loop_now_ms(c->server->loop);
     buf_drop(&c->out, (size_t)sent);
+    return true;
+}
+
+void conn_flush(struct http_conn *c)
+{
+    struct turn *t = c->turn;
+
+    while (flush_once(c) && c->edge && c->out.len)
+        continue;
     if (!c->out.len) {
         buf_fini(&c->out);
         conn_rearm(c);
     }
-    if (!t || !t->stalled || t->ended ||
+    if (c->gone || !t || !t->stalled || t->ended ||
         c->out.len > c->server->limits->stream_buffer_bytes / LOW_PART)
         return;
     t->stalled = false;
