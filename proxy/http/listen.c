@@ -18,6 +18,7 @@
 enum {
     ACCEPTS_MOST = 32, /* per event: other connections have their turn too */
     BACKLOG = 4096,
+    UNSENT_MOST_BYTES = 128 * 1024,
     PAUSE_MS = 100,        /* after running out of file descriptors */
     TURNED_AWAY_MOST = 64, /* connections over the limit that get an answer */
 };
@@ -170,7 +171,11 @@ static int open_one(const struct addrinfo *a)
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes));
     if (a->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
-    /* Accepted sockets inherit these. */
+    /* Accepted sockets inherit these. What the kernel holds of a reply and
+     * has not sent is bounded, so that a client which takes nothing costs
+     * little, and one which takes little is seen to. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_MOST_BYTES},
+               sizeof(int));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){60}, sizeof(int));

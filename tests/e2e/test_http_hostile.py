@@ -154,8 +154,8 @@ def test_a_sender_without_end_is_cut_off(server):
 
 @pytest.mark.parametrize("start,code", [
     (b"G", "request_timeout"),
-    (POST + b"Content-Length: 5\r\n\r\nabc", "request_timeout"),
-    (CHUNKED + b"5\r\nab", "request_timeout")])
+    (POST + b"Content-Length: 50\r\n\r\nabc", "request_timeout"),
+    (CHUNKED + b"50\r\nab", "request_timeout")])
 def test_a_slow_client_gets_408_when_its_time_is_over(start, code):
     with Echo("head_ms=500", "body_ms=500") as echo, echo.connect() as c:
         began = time.monotonic()
@@ -223,8 +223,7 @@ def test_a_client_that_takes_little_is_kept():
         end = time.monotonic() + 1.2
         while time.monotonic() < end:
             got += len(c.sock.recv(100000))
-            time.sleep(0.02)
-        c.have = b""
+            time.sleep(0.005)
         while got < 8000000:
             got += len(c.sock.recv(1 << 20))
 
@@ -274,7 +273,6 @@ def test_an_announced_body_costs_nothing_before_it_comes():
             c.sock.close()
 
 
-@pytest.mark.skipif(SANITIZED, reason="its allocator pads")
 def test_waiting_connections_cost_little():
     with Echo() as echo:
         echo.get("/echo")
@@ -284,12 +282,15 @@ def test_waiting_connections_cost_little():
             assert c.ask(request("GET", "/echo")).status == 200
         now, n = echo.rss()
         assert n == 2001
-        assert (now - base) / 2000 < 1024
+        padded = 8192 if SANITIZED else 0  # by its allocator
+        print("idle:", (now - base) / 2000)
+        assert (now - base) / 2000 < 1024 + padded
         for c in idle:
             c.send(request("GET", "/stream?n=1000&each=200&every=500"))
             c.head()
         now, _ = echo.rss()
-        assert (now - base) / 2000 < 4096
+        print("streaming:", (now - base) / 2000)
+        assert (now - base) / 2000 < 3600 + padded
         for c in idle:
             c.sock.close()
 
