@@ -278,7 +278,9 @@ static inline void faulty_set(enum faulty_op op, enum faulty_file which,
 
 static inline void faulty_heal(void)
 {
-    memset(faulty_left, 0, sizeof(faulty_left));
+    for (int op = 0; op < FAULTY_OPS; op++)
+        for (int which = 0; which < FAULTY_FILES; which++)
+            atomic_store(&faulty_left[op][which], 0);
 }
 
 /* What a power cut now would leave, as another directory's ledger. */

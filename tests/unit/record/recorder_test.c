@@ -191,8 +191,11 @@ static void a_dying_disk_is_reopened_without_a_restart(void **state)
     struct bench *b = *state;
 
     start(b, 1);
+    for (int i = 0; i < 5; i++)
+        assert_true(recorder_reserve(b->recorder, 0));
     faulty_set(FAULTY_SYNC, FAULTY_WAL, 3, SQLITE_IOERR_FSYNC);
-    put(b, 5);
+    for (int i = 0; i < 5; i++)
+        fill(b, 0);
     EVENTUALLY(lines_of(b->log) == 5);
     assert_int_equal(rows(b), 5);
     assert_true(recorder_healthy(b->recorder));
