@@ -19,7 +19,7 @@ struct mock_caller {
     bool keep_alive, sent_any, sent_all, reused;
     /* If set, called in on_body (bytes NULL: in on_head). */
     enum fault (*hook)(struct mock_caller *caller, const char *bytes);
-    void *hook_data;
+    const void *hook_data;
 };
 
 /* A POST with a body of body_len bytes, to `to`. The caller's hook stays. */

@@ -54,7 +54,7 @@ static void *run_vendor(void *arg)
 }
 
 void mock_start(struct mock_vendor *v, void (*play)(struct mock_conn *),
-                void *data, struct tls_context *tls)
+                const void *data, struct tls_context *tls)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

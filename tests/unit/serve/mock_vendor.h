@@ -23,7 +23,7 @@ struct mock_conn {
 
 struct mock_vendor {
     void (*play)(struct mock_conn *conn);
-    void *data; /* play()'s own */
+    const void *data; /* play()'s own */
     struct tls_context *tls;
     uint16_t port;
     int listen_fd;
@@ -33,7 +33,7 @@ struct mock_vendor {
 };
 
 void mock_start(struct mock_vendor *v, void (*play)(struct mock_conn *),
-                void *data, struct tls_context *tls);
+                const void *data, struct tls_context *tls);
 void mock_stop(struct mock_vendor *v); /* waits for the threads */
 
 /* Reads a head and its Content-Length body into `into`, cut at `size`. The
