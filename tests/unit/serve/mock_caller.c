@@ -87,16 +87,18 @@ void mock_call(struct mock_caller *caller, struct upstream *u,
     static const struct upstream_watcher watcher = {on_head, on_body,
                                                     on_read_end, on_done};
     static char head[256];
-    struct upstream_request request = {.to = *to,
-                                       .parts = caller->parts,
-                                       .n_parts = 4,
-                                       .connect_ms = CONNECT_MS,
-                                       .head_limit = HEAD_LIMIT};
+    struct upstream_request request = {
+        .to = *to,
+        .parts = caller->parts,
+        .n_parts = 4,
+        .connect_ms = caller->connect_ms ? caller->connect_ms : CONNECT_MS,
+        .head_limit = HEAD_LIMIT};
 
     buf_fini(&caller->body);
     *caller = (struct mock_caller){.upstream = u,
                                    .hook = caller->hook,
                                    .hook_data = caller->hook_data,
+                                   .connect_ms = caller->connect_ms,
                                    .fault = FAULT_COUNT};
     buf_init(&caller->body, BODY_MOST);
     snprintf(head, sizeof(head),

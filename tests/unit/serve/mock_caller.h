@@ -20,9 +20,11 @@ struct mock_caller {
     /* If set, called in on_body (bytes NULL: in on_head). */
     enum fault (*hook)(struct mock_caller *caller, const char *bytes);
     const void *hook_data;
+    int64_t connect_ms; /* 0: five seconds */
 };
 
-/* A POST with a body of body_len bytes, to `to`. The caller's hook stays. */
+/* A POST with a body of body_len bytes, to `to`. The caller's
+ * hook and connect_ms stay. */
 void mock_call(struct mock_caller *caller, struct upstream *u,
                const struct upstream_lane *to, size_t body_len);
 /* A plain lane to 127.0.0.1. */
