@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import time
 import urllib.request
@@ -174,6 +175,13 @@ def test_a_wrong_content_type_and_a_body_that_is_not_json_with_200(sim):
     sim.order("deepseek", status=200, body="not json")
     got = ask(sim, "deepseek")
     assert (got.status, got.body) == (200, b"not json")
+
+
+def test_the_key_comes_back_where_it_should_not(sim):
+    sim.order("openai", echo_key=True)
+    assert ask(sim, "openai", key="sim-canary").headers["x-api-key"] == "sim-canary"
+    sim.order("openai", status=400)
+    assert b"sim-canary" in ask(sim, "openai", key="sim-canary").body
 
 
 def test_an_early_answer_comes_before_the_body(sim):
@@ -407,4 +415,46 @@ def test_tls(tmp_path):
             {"Authorization": "Bearer sim-1", "Content-Type": "application/json"})
         with urllib.request.urlopen(request, context=context) as response:
             assert json.loads(response.read())["model"] == model
-        assert sim.bills()[-1]["vendor"] == "openai"
+        request.data = json.dumps(ask_body("openai", stream=True)).encode()
+        with urllib.request.urlopen(request, context=context) as response:
+            assert response.read().endswith(b"data: [DONE]\n\n")
+        bill = sim.bills()[-1]
+        assert (bill["vendor"], bill["tls"], bill["conn_request"]) == ("openai", "new", 1)
+
+
+def test_cuts_over_tls_end_with_and_without_a_close_notify(tmp_path):
+    cert, key = make_certificate(str(tmp_path))
+    context = ssl.create_default_context(cafile=cert)
+    with Sim(tls=(cert, key)) as sim:
+        port = int(sim.tls_url.rsplit(":", 1)[1])
+
+        def cut(how):
+            sim.clear()
+            sim.order("openai", cut_after_events=3, cut=how)
+            with socket.create_connection(("localhost", port), 10) as sock:
+                incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+                tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+                got, asked = b"", False
+                while True:
+                    try:
+                        if not asked:
+                            tls.do_handshake()
+                            asked = tls.write(wire_request("openai", stream=True)) > 0
+                        data = tls.read(65536)
+                        if not data:
+                            return got.count(b"data: "), "notify"
+                        got += data
+                        continue
+                    except ssl.SSLWantReadError:
+                        if outgoing.pending:
+                            sock.sendall(outgoing.read())
+                    try:
+                        data = sock.recv(65536)
+                    except ConnectionResetError:
+                        return got.count(b"data: "), "rst"
+                    if not data:
+                        return got.count(b"data: "), "fin"
+                    incoming.write(data)
+        assert cut("fin") == (3, "fin")
+        assert cut("notify") == (3, "notify")
+        assert cut("rst") == (3, "rst")

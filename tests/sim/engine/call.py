@@ -17,6 +17,8 @@ from .bills import cost, spell
 from .framing import Framer
 from .orders import NO_PLAN
 
+ECHOES = ("X-Api-Key", "Api-Key", "X-Goog-Api-Key", "X-Debug", "X-Request-Key", "X-Echo")
+MEDDLING = ("cut_at_byte", "cut_at_body_byte", "silence_at_byte", "trickle", "split")
 LAST_BYTES = 16384
 STATUS_CLASS = {400: "invalid", 401: "bad_key", 402: "no_money", 403: "forbidden",
                 404: "unknown_model", 413: "too_long", 422: "invalid", 429: "rate_limit",
@@ -49,6 +51,7 @@ class Call:
         self.told: dict | None = None
         self.done = False
         self.framer: Framer | None = None
+        self.straight = True        # no order meddles with the bytes
 
     # -- judging --------------------------------------------------------------------------------
 
@@ -62,6 +65,7 @@ class Call:
             refusal = error
         self.plan = self.market.orders.plan(vendor.name, self.model, self.key,
                                             bool(self.ask and self.ask.stream), request.early)
+        self.straight = not any(self.plan.what.get(name) is not None for name in MEDDLING)
         try:
             self.refuse(refusal)
             self.prepare()
@@ -137,6 +141,8 @@ class Call:
         self.status = status = int(plan.status or status)
         if plan.retry_after is not None:
             headers = headers + [("Retry-After", str(plan.retry_after))]
+        if plan.echo_key and self.key:
+            body = body.replace(b'"message":"', b'"message":"' + self.key.encode() + b" ", 1)
         if plan.body is not None:
             body = plan.body.encode()
         return await self.respond(status, headers, plan.content_type or vendor.json_type, [body],
@@ -281,6 +287,9 @@ class Call:
         out = [("Content-Type", content_type)] + headers
         if plan.headers:
             out += [(k, str(v)) for k, v in plan.headers.items()]
+        if plan.echo_key and self.key:
+            out += [(name, self.key) for name in ECHOES]
+            out += [("Set-Cookie", "key=" + self.key), ("Authorization", "Bearer " + self.key)]
         if plan.close_after_answer == "announced" or self.request.early:
             out.append(("Connection", "close"))
         return out
@@ -290,8 +299,11 @@ class Call:
         if not ms:
             return
         beat = self.plan.heartbeat_ms
+        if not beat:
+            await asyncio.sleep(ms / 1000)
+            return
         until = time.monotonic() + ms / 1000
-        while beat and self.ask is not None and self.ask.stream:
+        while self.ask is not None and self.ask.stream:
             left = until - time.monotonic()
             if left <= beat / 1000:
                 break
@@ -300,8 +312,7 @@ class Call:
         await asyncio.sleep(max(0.0, until - time.monotonic()))
 
     async def send(self, data: bytes) -> None:
-        plan = self.plan
-        if plan is NO_PLAN:
+        if self.straight:
             await self.write(data)
             return
         limit, end = self.limit()
@@ -420,6 +431,7 @@ class Call:
             "amount": spell(amount), "currency": self.entry["currency"] if self.entry else None,
             "price": row, "usage_told": self.told,
             "cancel_stops_billing": self.vendor.cancel_stops_billing,
+            "conn": conn.serial, "conn_request": conn.requests, "tls": conn.tls(),
             "bytes": self.sent_bytes + coming, "events": self.sent_events,
             "at": round(self.at, 6), "wall_start": round(self.wall, 6),
             "t_start": self.t_start, "t_first_byte": self.t_first_byte or (now if coming else None),

@@ -45,6 +45,7 @@ FIELDS = {
     "body": (WORD, "raw body instead of the vendor's own"),
     "content_type": (WORD, "Content-Type of the response"),
     "headers": (TABLE, "further response headers"),
+    "echo_key": (YES, "the key comes back in response headers and in the refusal's text"),
     "early": (YES, "answer when the request head is read, before its body"),
     # breakage
     "cut_at_byte": (NUMBER, "end after so many bytes of response, head included"),

@@ -37,6 +37,7 @@ class Market:
 
     def connection_opened(self, conn: Connection) -> None:
         self.opened += 1
+        conn.serial = self.opened
         self.connections.add(conn)
 
     def connection_closed(self, conn: Connection) -> None:

@@ -108,6 +108,7 @@ class Connection(asyncio.Protocol):
         self.closing = False
         self.read_paused = False
         self.discard = False
+        self.serial = 0
 
     # -- the socket -----------------------------------------------------------------------------
 
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.set_write_buffer_limits(high=0)
+        transport.set_write_buffer_limits(high=1)   # 0 would pause asyncio's TLS for ever
         self.market.connection_opened(self)
         self.wait_idle()
 
@@ -170,6 +171,13 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self.transport.abort()
+
+    def tls(self) -> str | None:
+        """None, or whether this connection took a TLS session up again: "new", "resumed"."""
+        session = self.transport.get_extra_info("ssl_object")
+        if session is None:
+            return None
+        return "resumed" if session.session_reused else "new"
 
     # -- requests -------------------------------------------------------------------------------
 
