@@ -339,6 +339,9 @@ void tls_goodbye(struct sock *s)
 
 void tls_end(struct sock *s)
 {
+    /* Cancelling an answer does not make its session bad. */
+    if (SSL_is_init_finished(s->ssl))
+        SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(s->ssl);
     s->ssl = NULL;
 }
