@@ -3,7 +3,7 @@
     with Sim() as sim, Proxy(sim) as proxy:
         sim.order(vendor="deepseek", status=429, retry_after=2, times=1)
         ...                                     # any client against proxy.base_url with proxy.key
-        assert sim.bills()[-1]["vendor"] == "qwen"
+        assert sim.bills()[-1]["account"] == "qwen"         # the vendor's name in vendors.yaml
         assert proxy.routing_log()[-1]["attempts"][0]["fault"] == "rate_limited"
 """
 from __future__ import annotations
@@ -312,7 +312,7 @@ class Proxy:
         return wait_until(enough, "%d routing lines" % count, timeout_s)
 
     def ledger(self, table: str | None = None):
-        """Rows of a table of the ledger as dicts; without a table: {table: rows}."""
+        """Rows of a table of the ledger (exchange, attempt) as dicts; without: {table: rows}."""
         db = sqlite3.connect("file:%s?mode=ro" % urllib.parse.quote(self.path("state", "ledger.db")),
                              uri=True)
         db.row_factory = sqlite3.Row
