@@ -52,14 +52,14 @@ enum {
     X(L, USER, "user", ANY, "") \
     X(L, SERVICE_TIER, "service_tier", ANY, "")
 
-#define NAME_ROW(L, NAME, word, kinds, want) [CHAT_##NAME] = (word),
+#define NAME_ROW(L, NAME, word, kinds, want) [CHAT_##NAME] = KEY_NAME(word),
 #define KIND_ROW(L, NAME, word, kinds, want) [CHAT_##NAME] = {kinds, want},
 #define LEN_BIT(L, NAME, word, kinds, want) \
     | (sizeof(word) - 1 == (L) ? 1u << CHAT_##NAME : 0u)
 #define OF_LEN(L) [L] = 0u FIELDS(LEN_BIT, L)
 /* clang-format on */
 
-static const char *const names[] = {FIELDS(NAME_ROW, 0)};
+static const struct slice names[] = {FIELDS(NAME_ROW, 0)};
 static const struct key_set top = {names, CHAT_KEY_COUNT};
 
 static const struct {
@@ -132,12 +132,12 @@ static int find(const struct key_set *set, uint32_t mask, struct slice key,
 {
     for (; mask; mask &= mask - 1) {
         int i = __builtin_ctz(mask);
-        const char *name = set->names[i];
+        struct slice name = set->names[i];
 
-        if (strlen(name) != key.len)
+        if (name.len != key.len)
             continue;
-        if (exact ? memcmp(name, key.bytes, key.len) == 0
-                  : same_but_case(key, name))
+        if (exact ? memcmp(name.bytes, key.bytes, key.len) == 0
+                  : same_but_case(key, name.bytes))
             return i;
     }
     return KEY_OTHER;
@@ -166,13 +166,13 @@ int chat_key_find(struct chat_reader *r, const struct key_set *set,
     if (i == KEY_OTHER) {
         i = find(set, mask, word, false);
         if (i != KEY_OTHER)
-            chat_refuse(r, set->names[i], "'%.*s'%s must be spelt '%s'",
-                        (int)word.len, word.bytes, where, set->names[i]);
+            chat_refuse(r, set->names[i].bytes, "'%.*s'%s must be spelt '%s'",
+                        (int)word.len, word.bytes, where, set->names[i].bytes);
         return KEY_OTHER;
     }
     if (*seen >> i & 1)
-        chat_refuse(r, set->names[i], "'%s'%s stands there twice",
-                    set->names[i], where);
+        chat_refuse(r, set->names[i].bytes, "'%s'%s stands there twice",
+                    set->names[i].bytes, where);
     *seen |= 1u << i;
     return i;
 }
@@ -199,7 +199,7 @@ static void model_read(struct chat_reader *r)
 
 static void stream_options_read(struct chat_reader *r)
 {
-    static const char *const words[] = {"include_usage"};
+    static const struct slice words[] = {KEY_NAME("include_usage")};
     const struct key_set set = {words, ARRAY_LEN(words)};
     struct json_text key;
     uint32_t seen = 0;
@@ -225,7 +225,7 @@ static void stream_options_read(struct chat_reader *r)
 /* The `type` of the object at r->s: NULL raw bytes if it has none. */
 static struct json_text type_read(struct chat_reader *r, const char *where)
 {
-    static const char *const words[] = {"type"};
+    static const struct slice words[] = {KEY_NAME("type")};
     const struct key_set set = {words, ARRAY_LEN(words)};
     struct json_text key, type = {{NULL, 0}, false};
     uint32_t seen = 0;
@@ -314,8 +314,9 @@ static int64_t whole_number_read(struct chat_reader *r, enum chat_key key,
     json_scan_init(&number, text);
     if (json_int(&number, &value) && value >= 1 && value <= most)
         return value;
-    chat_refuse(r, names[key], "'%s' must be a whole number from 1 to %lld",
-                names[key], (long long)most);
+    chat_refuse(r, names[key].bytes,
+                "'%s' must be a whole number from 1 to %lld", names[key].bytes,
+                (long long)most);
     return 0;
 }
 
@@ -383,7 +384,7 @@ static void field_read(struct chat_reader *r, const struct json_text *name,
         return;
     }
     if (kind != JSON_ABSENT && !(rows[key].kinds >> kind & 1)) {
-        chat_refuse(r, names[key], "'%s' must be %s", names[key],
+        chat_refuse(r, names[key].bytes, "'%s' must be %s", names[key].bytes,
                     rows[key].want);
         return;
     }

@@ -25,19 +25,19 @@ enum {
     FIRST_MESSAGES = 16, /* room for so many before it must grow */
 };
 
-static const char *const message_words[] = {
-    [MESSAGE_ROLE] = "role",
-    [MESSAGE_CONTENT] = "content",
-    [MESSAGE_TOOL_CALLS] = "tool_calls",
-    [MESSAGE_REASONING_CONTENT] = "reasoning_content",
+static const struct slice message_words[] = {
+    [MESSAGE_ROLE] = KEY_NAME("role"),
+    [MESSAGE_CONTENT] = KEY_NAME("content"),
+    [MESSAGE_TOOL_CALLS] = KEY_NAME("tool_calls"),
+    [MESSAGE_REASONING_CONTENT] = KEY_NAME("reasoning_content"),
 };
 static const struct key_set message_keys = {message_words,
                                             ARRAY_LEN(message_words)};
 
-static const char *const part_words[] = {
-    [PART_TYPE] = "type",
-    [PART_TEXT] = "text",
-    [PART_IMAGE_URL] = "image_url",
+static const struct slice part_words[] = {
+    [PART_TYPE] = KEY_NAME("type"),
+    [PART_TEXT] = KEY_NAME("text"),
+    [PART_IMAGE_URL] = KEY_NAME("image_url"),
 };
 static const struct key_set part_keys = {part_words, ARRAY_LEN(part_words)};
 
@@ -67,13 +67,15 @@ static void text_read(struct chat_reader *r)
 
 static char role_word(struct json_text role)
 {
-    static const char *const words[] = {"system", "developer", "user",
-                                        "assistant", "tool"};
-
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (json_text_is(role, words[i]))
-            return words[i][0];
-    return '?';
+    if (json_text_is(role, "user"))
+        return 'u';
+    if (json_text_is(role, "assistant"))
+        return 'a';
+    if (json_text_is(role, "system"))
+        return 's';
+    if (json_text_is(role, "tool"))
+        return 't';
+    return json_text_is(role, "developer") ? 'd' : '?';
 }
 
 static void role_read(struct chat_reader *r, const struct place *place)

@@ -12,9 +12,14 @@ struct chat_reader {
     bool refused; /* *error is told */
 };
 
+#define KEY_NAME(word)           \
+    {                            \
+        (word), sizeof(word) - 1 \
+    }
+
 /* Names that are read of one kind of object. At most 32. */
 struct key_set {
-    const char *const *names;
+    const struct slice *names;
     size_t n;
 };
 

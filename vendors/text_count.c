@@ -13,9 +13,10 @@ enum script {
     SCRIPT_PUNCT,
     SCRIPT_SPACE,
     SCRIPT_OTHER,
+    SCRIPT_COUNT, /* not a script */
 };
 
-static enum script ascii_script(uint32_t c)
+static inline enum script ascii_script(uint32_t c)
 {
     if ((c | 0x20) - 'a' < 26)
         return SCRIPT_LATIN;
@@ -29,47 +30,52 @@ static const struct {
     uint32_t last;
     enum script script;
 } blocks[] = {
-    {0x00bf, SCRIPT_PUNCT},  {0x024f, SCRIPT_LATIN},  {0x1dff, SCRIPT_OTHER},
-    {0x1eff, SCRIPT_LATIN},  {0x1fff, SCRIPT_OTHER},  {0x206f, SCRIPT_PUNCT},
-    {0x2fff, SCRIPT_OTHER},  {0x303f, SCRIPT_PUNCT},  {0x30ff, SCRIPT_KANA},
-    {0x312f, SCRIPT_OTHER},  {0x318f, SCRIPT_HANGUL}, {0x31ef, SCRIPT_OTHER},
-    {0x31ff, SCRIPT_KANA},   {0x33ff, SCRIPT_OTHER},  {0x4dbf, SCRIPT_HAN},
-    {0x4dff, SCRIPT_OTHER},  {0x9fff, SCRIPT_HAN},    {0xabff, SCRIPT_OTHER},
-    {0xd7a3, SCRIPT_HANGUL}, {0xf8ff, SCRIPT_OTHER},  {0xfaff, SCRIPT_HAN},
-    {0xfeff, SCRIPT_OTHER},  {0xff0f, SCRIPT_PUNCT},  {0xff19, SCRIPT_DIGIT},
-    {0xff20, SCRIPT_PUNCT},  {0xff3a, SCRIPT_LATIN},  {0xff40, SCRIPT_PUNCT},
-    {0xff5a, SCRIPT_LATIN},  {0xff65, SCRIPT_PUNCT},  {0xff9f, SCRIPT_KANA},
-    {0x1ffff, SCRIPT_OTHER}, {0x3ffff, SCRIPT_HAN},   {0x10ffff, SCRIPT_OTHER},
+    {0x00bf, SCRIPT_PUNCT},   {0x024f, SCRIPT_LATIN},  {0x1dff, SCRIPT_OTHER},
+    {0x1eff, SCRIPT_LATIN},   {0x1fff, SCRIPT_OTHER},  {0x206f, SCRIPT_PUNCT},
+    {0x2fff, SCRIPT_OTHER},   {0x303f, SCRIPT_PUNCT},  {0x30ff, SCRIPT_KANA},
+    {0x312f, SCRIPT_OTHER},   {0x318f, SCRIPT_HANGUL}, {0x31ef, SCRIPT_OTHER},
+    {0x31ff, SCRIPT_KANA},    {0x33ff, SCRIPT_OTHER},  {0x9fff, SCRIPT_HAN},
+    {0xabff, SCRIPT_OTHER},   {0xd7a3, SCRIPT_HANGUL}, {0xf8ff, SCRIPT_OTHER},
+    {0xfaff, SCRIPT_HAN},     {0xfeff, SCRIPT_OTHER},  {0xff0f, SCRIPT_PUNCT},
+    {0xff19, SCRIPT_DIGIT},   {0xff20, SCRIPT_PUNCT},  {0xff3a, SCRIPT_LATIN},
+    {0xff40, SCRIPT_PUNCT},   {0xff5a, SCRIPT_LATIN},  {0xff65, SCRIPT_PUNCT},
+    {0xff9f, SCRIPT_KANA},    {0x1ffff, SCRIPT_OTHER}, {0x3ffff, SCRIPT_HAN},
+    {0x10ffff, SCRIPT_OTHER},
 };
 
-static enum script script_of(uint32_t c)
+/* The commonest first; then by halves. */
+static inline enum script script_of(uint32_t c)
 {
-    size_t i = 0;
+    size_t low = 0, high = ARRAY_LEN(blocks) - 1;
 
     if (c < 0x80)
         return ascii_script(c);
-    if (c >= 0x4e00 && c <= 0x9fff)
+    if (c >= 0x3400 && c <= 0x9fff)
         return SCRIPT_HAN;
-    while (blocks[i].last < c)
-        i++;
-    return blocks[i].script;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (blocks[middle].last < c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return blocks[low].script;
 }
 
-static void count(struct text_count *c, enum script script, enum script before)
+/* Counts as they grow: by script, and the runs apart. */
+struct tally {
+    int64_t of[SCRIPT_COUNT];
+    int64_t words, runs;
+    enum script last;
+};
+
+static inline void count(struct tally *t, enum script script)
 {
-    switch (script) {
-    case SCRIPT_HAN: c->han++; break;
-    case SCRIPT_KANA: c->kana++; break;
-    case SCRIPT_HANGUL: c->hangul++; break;
-    case SCRIPT_LATIN:
-        c->latin++;
-        c->words += before != SCRIPT_LATIN;
-        break;
-    case SCRIPT_DIGIT: c->digits++; break;
-    case SCRIPT_PUNCT: c->punct++; break;
-    case SCRIPT_SPACE: c->space += before != SCRIPT_SPACE; break;
-    case SCRIPT_OTHER: c->other++; break;
-    }
+    t->of[script]++;
+    t->words += script == SCRIPT_LATIN && t->last != SCRIPT_LATIN;
+    t->runs += script == SCRIPT_SPACE && t->last != SCRIPT_SPACE;
+    t->last = script;
 }
 
 #ifdef __SSE2__
@@ -94,129 +100,175 @@ static inline int64_t sum(__m128i bytes)
     return _mm_cvtsi128_si32(s) + _mm_extract_epi16(s, 4);
 }
 
+/* Bytes that are set where a run begins: `now` without what follows on. */
+static inline __m128i starts(__m128i now, __m128i before)
+{
+    return _mm_andnot_si128(
+        _mm_or_si128(_mm_slli_si128(now, 1), _mm_srli_si128(before, 15)), now);
+}
+
+static inline __m128i all_if(bool set)
+{
+    return _mm_set1_epi8(set ? -1 : 0);
+}
+
 /* Counts blocks of sixteen ASCII characters at p; stops before a block with
  * anything else in it. `slash`: a backslash is something else. */
-static const char *ascii_blocks(struct text_count *c, const char *p,
-                                const char *end, bool slash,
-                                enum script *before)
+static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
+                                bool slash)
 {
-    const __m128i zero = _mm_setzero_si128();
-    __m128i last_latin = *before == SCRIPT_LATIN ? _mm_set1_epi8(-1) : zero;
-    __m128i last_space = *before == SCRIPT_SPACE ? _mm_set1_epi8(-1) : zero;
-    const char *start = p;
+    enum {
+        ROUND = 255 * 16 /* bytes until a byte that counts is full */
+    };
 
-    while (end - p >= 16) {
+    const __m128i zero = _mm_setzero_si128();
+    __m128i latin = all_if(t->last == SCRIPT_LATIN), was_latin;
+    __m128i space = all_if(t->last == SCRIPT_SPACE), was_space;
+    const char *from;
+
+    do {
         __m128i latins = zero, words = zero, digits = zero, spaces = zero,
                 runs = zero;
-        const char *from = p;
 
-        for (int i = 0; i < 255 && end - p >= 16; i++, p += 16) {
-            __m128i v = load(p), latin, space;
+        for (from = p; end - p >= 16 && p - from < ROUND; p += 16) {
+            __m128i v = load(p);
             __m128i odd = slash ? _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')) : zero;
 
             if (_mm_movemask_epi8(_mm_or_si128(v, odd)))
                 break;
+            was_latin = latin;
+            was_space = space;
             latin = within(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
             space = within(v, 0, 0x20);
             latins = _mm_sub_epi8(latins, latin);
             spaces = _mm_sub_epi8(spaces, space);
             digits = _mm_sub_epi8(digits, within(v, '0', 9));
-            words = _mm_sub_epi8(
-                words,
-                _mm_andnot_si128(_mm_or_si128(_mm_slli_si128(latin, 1),
-                                              _mm_srli_si128(last_latin, 15)),
-                                 latin));
-            runs = _mm_sub_epi8(
-                runs,
-                _mm_andnot_si128(_mm_or_si128(_mm_slli_si128(space, 1),
-                                              _mm_srli_si128(last_space, 15)),
-                                 space));
-            last_latin = latin;
-            last_space = space;
+            words = _mm_sub_epi8(words, starts(latin, was_latin));
+            runs = _mm_sub_epi8(runs, starts(space, was_space));
         }
         if (p == from)
             break;
-        c->latin += sum(latins);
-        c->words += sum(words);
-        c->digits += sum(digits);
-        c->space += sum(runs);
-        c->punct += (p - from) - sum(latins) - sum(digits) - sum(spaces);
-    }
-    if (p > start)
-        *before = ascii_script((unsigned char)p[-1]);
+        t->of[SCRIPT_LATIN] += sum(latins);
+        t->of[SCRIPT_DIGIT] += sum(digits);
+        t->of[SCRIPT_SPACE] += sum(spaces);
+        t->of[SCRIPT_PUNCT] +=
+            (p - from) - sum(latins) - sum(digits) - sum(spaces);
+        t->words += sum(words);
+        t->runs += sum(runs);
+        t->last = ascii_script((unsigned char)p[-1]);
+    } while (p - from == ROUND);
     return p;
 }
 
-/* Counts Han characters at p, five a step. */
-static const char *han_blocks(struct text_count *c, const char *p,
-                              const char *end)
+/*
+ * Counts three-byte characters at p, five a step: Han among them at once, the
+ * others (punctuation, kana) one by one.
+ */
+static const char *triple_blocks(struct tally *t, const char *p,
+                                 const char *end)
 {
-    while (end - p >= 16) {
-        int leads = _mm_movemask_epi8(within(load(p), 0xe4, 5));
+    enum {
+        LEADS = 0x1249, /* bytes 0, 3, 6, 9 and 12 */
+        ROUND = 255 * 15
+    };
 
-        if ((leads & 0x7fff) != 0x1249) /* bytes 0, 3, 6, 9 and 12 */
-            break;
-        c->han += 5;
-        p += 15;
-    }
+    const __m128i lead =
+        _mm_setr_epi8(-1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, 0);
+    const char *from;
+
+    do {
+        __m128i hans = _mm_setzero_si128();
+
+        for (from = p; end - p >= 16 && p - from < ROUND; p += 15) {
+            __m128i v = load(p);
+            __m128i han = _mm_and_si128(within(v, 0xe4, 5), lead);
+            int triples = _mm_movemask_epi8(within(v, 0xe0, 15));
+            int rest = LEADS & ~_mm_movemask_epi8(han);
+
+            if ((triples & LEADS) != LEADS)
+                break;
+            hans = _mm_sub_epi8(hans, han);
+            t->last = SCRIPT_HAN;
+            for (; rest; rest &= rest - 1) {
+                int at = __builtin_ctz((unsigned)rest);
+                const char *q = p + at;
+
+                count(t, script_of(json_character(&q, end)));
+                if (at < 12)
+                    t->last = SCRIPT_HAN; /* near enough, and never a run */
+            }
+        }
+        t->of[SCRIPT_HAN] += sum(hans);
+    } while (p - from == ROUND);
     return p;
 }
 
 #else
 
-static const char *ascii_blocks(struct text_count *c, const char *p,
-                                const char *end, bool slash,
-                                enum script *before)
+static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
+                                bool slash)
 {
-    while (p < end && (unsigned char)*p < 0x80 && !(slash && *p == '\\')) {
-        enum script script = ascii_script((unsigned char)*p++);
-
-        count(c, script, *before);
-        *before = script;
-    }
+    while (p < end && (unsigned char)*p < 0x80 && !(slash && *p == '\\'))
+        count(t, ascii_script((unsigned char)*p++));
     return p;
 }
 
-static const char *han_blocks(struct text_count *c, const char *p,
-                              const char *end)
+static const char *triple_blocks(struct tally *t, const char *p,
+                                 const char *end)
 {
-    (void)c;
+    (void)t;
     (void)end;
     return p;
 }
 
 #endif
 
+/* Counts up to sixteen bytes one by one, or many wide characters. */
+static const char *mixed(struct tally *t, const char *p, const char *end,
+                         bool escaped)
+{
+    const char *stop = end - p > 16 ? p + 16 : end;
+
+    while (p < stop) {
+        unsigned char c = (unsigned char)*p;
+
+        if (c < 0x80 && !(escaped && c == '\\')) {
+            count(t, ascii_script(c));
+            p++;
+            continue;
+        }
+        if (c >= 0xe0) {
+            const char *past = triple_blocks(t, p, end);
+
+            if (past > p) {
+                p = past;
+                continue;
+            }
+        }
+        count(t, script_of(json_character(&p, end)));
+    }
+    return p;
+}
+
 void text_count_add(struct text_count *c, struct json_text text,
                     unsigned char before)
 {
     const char *p = text.raw.bytes, *end = p + text.raw.len;
-    enum script last = before < 0x80 ? ascii_script(before) : SCRIPT_OTHER;
+    struct tally t = {.last = SCRIPT_OTHER};
 
-    if (!before)
-        last = SCRIPT_OTHER;
+    if (before && before < 0x80)
+        t.last = ascii_script(before);
     while (p < end) {
-        const char *block;
-
-        p = ascii_blocks(c, p, end, text.escaped, &last);
-        block = end - p > 16 ? p + 16 : end;
-        while (p < block) {
-            enum script script;
-
-            if ((unsigned char)*p >= 0x80) {
-                const char *past = han_blocks(c, p, end);
-
-                if (past > p)
-                    last = SCRIPT_HAN;
-                p = past;
-                if (p == end)
-                    break;
-            }
-            script = script_of(text.escaped || (unsigned char)*p >= 0x80
-                                   ? json_character(&p, end)
-                                   : (unsigned char)*p++);
-            count(c, script, last);
-            last = script;
-        }
+        p = ascii_blocks(&t, p, end, text.escaped);
+        p = mixed(&t, p, end, text.escaped);
     }
+    c->han += t.of[SCRIPT_HAN];
+    c->kana += t.of[SCRIPT_KANA];
+    c->hangul += t.of[SCRIPT_HANGUL];
+    c->latin += t.of[SCRIPT_LATIN];
+    c->words += t.words;
+    c->digits += t.of[SCRIPT_DIGIT];
+    c->punct += t.of[SCRIPT_PUNCT];
+    c->space += t.runs;
+    c->other += t.of[SCRIPT_OTHER];
 }

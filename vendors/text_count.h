@@ -8,10 +8,10 @@
  *
  * The first 32 KiB of text are counted whole. Each further doubling of the
  * length is sampled: it is cut into strata, of each of which one window of
- * 1 KiB is counted (the first doubling 1 of 2, the next 1 of 4, ...), chosen
- * by a fixed hash, each with equal chance. A doubling's counts are scaled by
- * its length over the length sampled, so 512 KiB cost 96 KiB of counting, and
- * the result does not depend on anything but the text.
+ * 1 KiB is counted (of the first doubling 1 of 4, of the next 1 of 8, ...),
+ * chosen by a fixed hash, each with equal chance. A doubling's counts are
+ * scaled by its length over the length sampled: 512 KiB cost 64 KiB of
+ * counting, and the result depends on nothing but the text.
  */
 #pragma once
 

@@ -6,6 +6,7 @@
 enum {
     WINDOW = 1024,
     WHOLE = 32 * WINDOW, /* so much is counted without gaps */
+    FIRST_CELLS = 4,     /* one window of so many in the first doubling */
     ESCAPE_MAX = 6,      /* bytes of \u4f60 */
 };
 
@@ -124,7 +125,7 @@ void text_counter_add(struct text_counter *c, struct json_text text)
             settle(c);
             c->from = c->to;
             c->to *= 2;
-            c->cells *= 2;
+            c->cells = c->cells == 1 ? FIRST_CELLS : c->cells * 2;
         }
     }
 }

@@ -82,8 +82,15 @@ bool json_end(struct json_scan *s) MUST_CHECK;
 bool json_refuse(struct json_scan *s, const char *why); /* false */
 size_t json_offset(const struct json_scan *s); /* of the fault, from 0 */
 
-/* Is the text `word`, escapes undone? `word`: printable ASCII. */
-bool json_text_is(struct json_text text, const char *word);
+/* Is the text `word`, escapes undone? `word`: printable ASCII. Inline, since
+ * to a constant word it comes down to a length and a compare. */
+bool json_text_decodes_to(struct json_text text, const char *word);
+
+static inline bool json_text_is(struct json_text text, const char *word)
+{
+    return text.escaped ? json_text_decodes_to(text, word)
+                        : slice_is(text.raw, word);
+}
 
 /* Writes the text as UTF-8 and returns its length, or -1: it would not fit
  * `size`. A lone surrogate becomes U+FFFD. */

@@ -8,14 +8,13 @@
 #    include <emmintrin.h>
 #endif
 
-/* What ends a run of plain bytes: a quote, a backslash, a control character,
- * and unless told otherwise a byte of 0x80 or more. */
-static bool is_plain(unsigned char c, bool any_bytes)
-{
-    return c != '"' && c != '\\' && c >= 0x20 && (c < 0x80 || any_bytes);
-}
-
+/* Plain is what is no quote, no backslash, no control character, and unless
+ * told otherwise below 0x80. */
 #ifdef __SSE2__
+
+enum {
+    BLOCK = 16, /* bytes looked at together */
+};
 
 static inline __m128i load(const char *p)
 {
@@ -33,82 +32,104 @@ static inline __m128i special(__m128i v, bool any_bytes)
     return any_bytes ? bad : _mm_or_si128(bad, v);
 }
 
+/* A bit for each byte of the block that may not be plain. */
+static inline unsigned special_mask(const char *p, bool any_bytes)
+{
+    return (unsigned)_mm_movemask_epi8(special(load(p), any_bytes));
+}
+
+/* Past long stretches of plain bytes. */
 static inline const char *plain_end(const char *p, const char *end,
                                     bool any_bytes)
 {
-    while (end - p >= 16) {
-        int mask;
+    while (end - p >= 4 * BLOCK) {
+        __m128i a = special(load(p), any_bytes);
+        __m128i b = special(load(p + BLOCK), any_bytes);
+        __m128i c = special(load(p + 2 * BLOCK), any_bytes);
+        __m128i d = special(load(p + 3 * BLOCK), any_bytes);
 
-        while (end - p >= 64) {
-            __m128i a = special(load(p), any_bytes);
-            __m128i b = special(load(p + 16), any_bytes);
-            __m128i c = special(load(p + 32), any_bytes);
-            __m128i d = special(load(p + 48), any_bytes);
-
-            if (_mm_movemask_epi8(
-                    _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))))
-                break;
-            p += 64;
-        }
-        if (end - p < 16)
+        if (_mm_movemask_epi8(
+                _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))))
             break;
-        mask = _mm_movemask_epi8(special(load(p), any_bytes));
-        if (mask)
-            return p + __builtin_ctz((unsigned)mask);
-        p += 16;
+        p += 4 * BLOCK;
     }
-    while (p < end && is_plain((unsigned char)*p, any_bytes))
-        p++;
     return p;
 }
 
-/* Past the three-byte characters at p, in steps of five. Those that begin
- * with E0 or ED have rules of their own and are left to character_end(). */
+/*
+ * Past the three-byte characters at p, sixteen or five at a time. Those that
+ * begin with E0 or ED have rules of their own and end the stretch. In `lead`
+ * a byte is set where a character begins.
+ */
+static inline __m128i not_triples(const char *p, __m128i lead)
+{
+    __m128i v = load(p);
+    __m128i mask = _mm_or_si128(_mm_set1_epi8(-64),
+                                _mm_and_si128(lead, _mm_set1_epi8(-16)));
+    __m128i want = _mm_or_si128(_mm_set1_epi8(-128),
+                                _mm_and_si128(lead, _mm_set1_epi8(-32)));
+    __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(-32)),
+                               _mm_cmpeq_epi8(v, _mm_set1_epi8(-19)));
+
+    return _mm_or_si128(_mm_xor_si128(_mm_and_si128(v, mask), want), odd);
+}
+
+static inline int are_zero(__m128i v)
+{
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_setzero_si128()));
+}
+
 static inline const char *triples_end(const char *p, const char *end)
 {
-    const __m128i mask = _mm_setr_epi8(-16, -64, -64, -16, -64, -64, -16, -64,
-                                       -64, -16, -64, -64, -16, -64, -64, 0);
-    const __m128i want =
-        _mm_setr_epi8(-32, -128, -128, -32, -128, -128, -32, -128, -128, -32,
-                      -128, -128, -32, -128, -128, 0);
+    const __m128i a =
+        _mm_setr_epi8(-1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1);
+    const __m128i b = _mm_slli_si128(a, 2), c = _mm_slli_si128(a, 1);
 
-    while (end - p >= 16) {
-        __m128i v = load(p);
-        __m128i good = _mm_cmpeq_epi8(_mm_and_si128(v, mask), want);
-        __m128i odd =
-            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8((char)0xe0)),
-                         _mm_cmpeq_epi8(v, _mm_set1_epi8((char)0xed)));
+    while (end - p >= 3 * BLOCK) {
+        __m128i bad = _mm_or_si128(
+            _mm_or_si128(not_triples(p, a), not_triples(p + BLOCK, b)),
+            not_triples(p + 2 * BLOCK, c));
 
-        if ((_mm_movemask_epi8(_mm_andnot_si128(odd, good)) | 0x8000) != 0xffff)
+        if (are_zero(bad) != 0xffff)
             break;
-        p += 15;
+        p += 3 * BLOCK;
     }
+    while (end - p >= BLOCK && (are_zero(not_triples(p, a)) | 0x8000) == 0xffff)
+        p += BLOCK - 1;
     return p;
 }
 
 #else
 
+enum {
+    BLOCK = 8,
+};
+
+/* The same in eight bytes of one number. A byte above a special one may be
+ * taken for special, too. */
+static inline unsigned special_mask(const char *p, bool any_bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t v, quote, slash, control, bad;
+
+    memcpy(&v, p, sizeof(v));
+#    if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#    endif
+    quote = v ^ ones * '"';
+    slash = v ^ ones * '\\';
+    bad = (quote - ones) & ~quote;
+    bad |= (slash - ones) & ~slash;
+    control = (v - ones * 0x20) & ~v;
+    bad |= any_bytes ? control : control | v;
+    return (unsigned)((bad >> 7 & ones) * UINT64_C(0x0102040810204080) >> 56);
+}
+
 static inline const char *plain_end(const char *p, const char *end,
                                     bool any_bytes)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t highs = ones * 0x80;
-
-    while (end - p >= 8) {
-        uint64_t v, quote, slash, control;
-
-        memcpy(&v, p, 8);
-        quote = v ^ ones * '"';
-        slash = v ^ ones * '\\';
-        control = (v - ones * 0x20) & ~v;
-        quote = (quote - ones) & ~quote;
-        slash = (slash - ones) & ~slash;
-        if ((quote | slash | control | (any_bytes ? 0 : v)) & highs)
-            break;
-        p += 8;
-    }
-    while (p < end && is_plain((unsigned char)*p, any_bytes))
-        p++;
+    while (end - p >= BLOCK && !special_mask(p, any_bytes))
+        p += BLOCK;
     return p;
 }
 
@@ -167,66 +188,101 @@ static const char *wide_end(const char *p, const char *end, const char **bad)
     return p;
 }
 
-static bool is_hex(unsigned char c)
-{
-    return (unsigned)(c - '0') < 10 || (unsigned)((c | 0x20) - 'a') < 6;
-}
+/* What may follow a backslash: 1 alone, 2 before four hexadecimal digits. */
+static const unsigned char escapes[256] = {
+    ['"'] = 1, ['\\'] = 1, ['/'] = 1, ['b'] = 1, ['f'] = 1,
+    ['n'] = 1, ['r'] = 1,  ['t'] = 1, ['u'] = 2,
+};
+
+static const unsigned char hex[256] = {
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1,
+    ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['a'] = 1, ['b'] = 1,
+    ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['A'] = 1, ['B'] = 1,
+    ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
+};
 
 /* Past the escape at p, or NULL. */
 static inline const char *escape_end(const char *p, const char *end)
 {
-    static const unsigned char simple[256] = {
-        ['"'] = 1, ['\\'] = 1, ['/'] = 1, ['b'] = 1,
-        ['f'] = 1, ['n'] = 1,  ['r'] = 1, ['t'] = 1,
-    };
+    const unsigned char *u = (const unsigned char *)p;
 
     if (end - p < 2)
         return NULL;
-    if (simple[(unsigned char)p[1]])
+    if (escapes[u[1]] == 1)
         return p + 2;
-    if (p[1] != 'u' || end - p < 6)
+    if (!escapes[u[1]] || end - p < 6 ||
+        !(hex[u[2]] & hex[u[3]] & hex[u[4]] & hex[u[5]]))
         return NULL;
-    for (int i = 2; i < 6; i++)
-        if (!is_hex((unsigned char)p[i]))
-            return NULL;
     return p + 6;
 }
 
-static bool fail(struct json_string *out, const char *where, const char *why)
+static const char *fail(struct json_string *out, const char *where,
+                        const char *why)
 {
     out->end = where;
     out->why = why;
-    return false;
+    return NULL;
+}
+
+/* Past the byte, escape or characters at p, which is no quote. NULL: *out
+ * is told why not. */
+static inline const char *special_end(struct json_string *out, const char *p,
+                                      const char *end, bool any_bytes)
+{
+    const char *past, *bad = p;
+
+    if (*p == '\\') {
+        out->escaped = true;
+        past = escape_end(p, end);
+        return past ? past : fail(out, p, "a bad escape");
+    }
+    if ((unsigned char)*p < 0x20)
+        return fail(out, p, "a control character in a string");
+    if (any_bytes || (unsigned char)*p < 0x80)
+        return p + 1;
+    past = wide_end(p, end, &bad);
+    return past ? past : fail(out, bad, "not UTF-8");
+}
+
+/* Past the block at p, or NULL: the string ends in it, well or not. */
+static inline const char *block_end(struct json_string *out, const char *p,
+                                    const char *end, bool any_bytes)
+{
+    unsigned mask = special_mask(p, any_bytes);
+
+    while (mask) {
+        const char *q = p + __builtin_ctz(mask);
+
+        if (*q == '"') {
+            out->end = q + 1;
+            return NULL;
+        }
+        q = special_end(out, q, end, any_bytes);
+        if (!q || q - p >= BLOCK)
+            return q;
+        mask &= ~0u << (q - p);
+    }
+    return p + BLOCK;
 }
 
 bool json_string_end(struct json_string *out, const char *p, const char *end,
                      bool any_bytes)
 {
-    const char *next = p;
-
     out->escaped = false;
-    p++;
-    for (;;) {
+    out->why = NULL;
+    for (p++; end - p >= BLOCK;) {
+        p = block_end(out, p, end, any_bytes);
+        if (!p)
+            return !out->why;
         p = plain_end(p, end, any_bytes);
-        if (p == end)
-            return fail(out, p, "a string does not end");
-        if (*p == '"') {
-            out->end = p + 1;
-            return true;
-        }
-        if (*p == '\\') {
-            out->escaped = true;
-            for (; p < end && *p == '\\'; p = next) {
-                next = escape_end(p, end);
-                if (!next)
-                    return fail(out, p, "a bad escape");
-            }
-        } else if ((unsigned char)*p < 0x20) {
-            return fail(out, p, "a control character in a string");
-        } else {
-            p = wide_end(p, end, &next);
-            if (!p)
-                return fail(out, next, "not UTF-8");
-        }
     }
+    while (p < end && *p != '"') {
+        p = special_end(out, p, end, any_bytes);
+        if (!p)
+            return false;
+    }
+    if (p == end)
+        return fail(out, p, "a string does not end") != NULL;
+    out->end = p + 1;
+    return true;
 }

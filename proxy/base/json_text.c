@@ -7,17 +7,15 @@ enum {
     ESCAPE_MAX = 6, /* bytes of \u001f */
 };
 
-static unsigned hex4(const char *p)
+/* The value of a hexadecimal digit, which is known to be one. */
+static inline unsigned hex(char c)
 {
-    unsigned value = 0;
+    return ((unsigned char)c & 15u) + ((unsigned char)c >> 6) * 9u;
+}
 
-    for (int i = 0; i < 4; i++) {
-        unsigned char c = (unsigned char)p[i];
-
-        value = value << 4 |
-                (c <= '9' ? c - (unsigned)'0' : (c & 0xdfu) - 'A' + 10u);
-    }
-    return value;
+static inline unsigned hex4(const char *p)
+{
+    return hex(p[0]) << 12 | hex(p[1]) << 8 | hex(p[2]) << 4 | hex(p[3]);
 }
 
 /* The character of the escape at p, which moves past it. */
@@ -139,12 +137,10 @@ size_t json_text_len(struct json_text text)
     return text.escaped ? (size_t)decode(text, NULL, SIZE_MAX) : text.raw.len;
 }
 
-bool json_text_is(struct json_text text, const char *word)
+bool json_text_decodes_to(struct json_text text, const char *word)
 {
     const char *p = text.raw.bytes, *end = p + text.raw.len;
 
-    if (!text.escaped)
-        return slice_is(text.raw, word);
     for (; p < end && *word; word++)
         if (json_character(&p, end) != (unsigned char)*word)
             return false;
