@@ -119,6 +119,12 @@ static enum fault stream_read(struct openai_reader *r, struct slice bytes)
     struct sse_event event;
     int more = 0;
 
+    if (reader->answer.done) { /* all that may come is the end's own LF */
+        if (r->sse.owed_lf && sse_next(&r->sse, &bytes, &event) > 0 &&
+            event.rest)
+            say(reader, event.raw);
+        return reader->answer.fault;
+    }
     while (!reader->answer.done &&
            (more = sse_next(&r->sse, &bytes, &event)) > 0) {
         enum verdict verdict =

@@ -114,6 +114,7 @@ static void chunk_time(const char *name, const char *text)
         CHUNKS = 64,
         TURNS = 2000
     };
+
     static char chunk[512], all[512 * CHUNKS];
     struct manner manner = {.adapter = adapter_find("openai")};
     struct arena *a = arena_new();
