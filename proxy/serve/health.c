@@ -335,7 +335,9 @@ void health_learn(struct health *h, uint32_t slot, int64_t estimated_input,
 {
     enum {
         MILLION = 1000000,
-        TOKENS_MOST = 100 * MILLION,
+        TOKENS_MOST = 100000000,
+        PPM_LEAST = MILLION / 4,
+        PPM_MOST = 4 * MILLION,
         PPM_SPREAD = 2,
         OUTPUT_SPREAD = 8,
     };
@@ -347,7 +349,7 @@ void health_learn(struct health *h, uint32_t slot, int64_t estimated_input,
         int64_t guessed = clamp(estimated_input, 1, TOKENS_MOST);
 
         mean_learn(&s->input_ppm,
-                   clamp(counted * MILLION / guessed, MILLION / 4, 4 * MILLION),
+                   clamp(counted * MILLION / guessed, PPM_LEAST, PPM_MOST),
                    PPM_SPREAD);
     }
     if (output_tokens > 0)

@@ -185,7 +185,7 @@ static void a_head_is_bounded_to_the_byte(void **state)
                        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ");
         memset(bytes + len, 'x', sizeof(bytes) - (size_t)len);
         len = HEAD_LIMIT - 4 + over;
-        memcpy(bytes + len, "\r\n\r\nok", 6);
+        memcpy(bytes + len, "\r\n\r\nok", sizeof("\r\n\r\nok"));
         got = outcome_of((struct slice){bytes, (size_t)len + 6}, 20, 21, true);
         assert_int_equal(got.fault, over ? FAULT_GARBLED : FAULT_NONE);
         got = outcome_of_bytes((struct slice){bytes, (size_t)len + 6}, true);

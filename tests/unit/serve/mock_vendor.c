@@ -37,7 +37,7 @@ static void *run_vendor(void *arg)
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, 256 * 1024);
+    pthread_attr_setstacksize(&attr, 262144);
     while ((fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
         struct mock_conn *conn = calloc(1, sizeof(*conn));
 

@@ -73,16 +73,25 @@ struct cut {
     bool reset;
 };
 
+/* The cut to come, for the vendor's threads. */
+static atomic_size_t can_to_play, len_to_play;
+static atomic_bool reset_to_play;
+
 static void play_cut(struct mock_conn *conn)
 {
-    const struct cut *cut = conn->vendor->data;
+    const char *bytes;
+    size_t len;
+    bool reset;
 
     if (!mock_request(conn, NULL, 0))
         return;
-    mock_write(conn, cut->can->bytes, cut->len);
-    if (cut->reset && cut->len)
+    bytes = cans[atomic_load(&can_to_play)].bytes;
+    len = atomic_load(&len_to_play);
+    reset = atomic_load(&reset_to_play);
+    mock_write(conn, bytes, len);
+    if (reset && len)
         usleep(3000); /* so that the bytes are not overtaken */
-    mock_hang_up(conn, cut->reset);
+    mock_hang_up(conn, reset);
 }
 
 static void assert_cut(const struct cut *cut)
@@ -106,32 +115,31 @@ static void assert_cut(const struct cut *cut)
         assert_memory_equal(caller.body.bytes, body, caller.body.len);
 }
 
+static void play_and_check(const struct cut *cut)
+{
+    atomic_store(&can_to_play, (size_t)(cut->can - cans));
+    atomic_store(&len_to_play, cut->len);
+    atomic_store(&reset_to_play, cut->reset);
+    upstream_flush(up);
+    start(100);
+    mock_run_until(loop, &caller.n_dones);
+    assert_cut(cut);
+}
+
 static void a_cut_at_each_byte_is_told_from_an_end(void **state)
 {
-    struct cut cut = {0};
-
     (void)state;
-    mock_start(&vendor, play_cut, &cut, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(cans); i++) {
-        cut.can = &cans[i];
-        for (cut.len = 0; cut.len <= strlen(cans[i].bytes); cut.len++) {
-            for (int reset = 0; reset < 2; reset++) {
-                cut.reset = reset;
-                upstream_flush(up);
-                start(100);
-                mock_run_until(loop, &caller.n_dones);
-                assert_cut(&cut);
-            }
-        }
-    }
+    mock_start(&vendor, play_cut, NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(cans); i++)
+        for (size_t len = 0; len <= strlen(cans[i].bytes); len++)
+            for (int reset = 0; reset < 2; reset++)
+                play_and_check(&(struct cut){&cans[i], len, reset});
 }
 
 static void play_bytes(struct mock_conn *conn)
 {
-    const struct cut *cut = conn->vendor->data;
-
     while (mock_request(conn, NULL, 0))
-        for (const char *b = cut->can->bytes; *b; b++) {
+        for (const char *b = conn->vendor->data; *b; b++) {
             mock_write(conn, b, 1);
             usleep(200);
         }
@@ -139,10 +147,8 @@ static void play_bytes(struct mock_conn *conn)
 
 static void a_byte_at_a_time_is_an_answer_all_the_same(void **state)
 {
-    struct cut cut = {.can = &cans[1]};
-
     (void)state;
-    mock_start(&vendor, play_bytes, &cut, NULL);
+    mock_start(&vendor, play_bytes, cans[1].bytes, NULL);
     for (int i = 0; i < 3; i++) {
         start(100);
         mock_run_until(loop, &caller.n_dones);

@@ -232,7 +232,7 @@ static void an_early_refusal_is_read_while_the_body_is_sent(void **state)
 {
     (void)state;
     mock_start(&vendor, refuse_early, NULL, NULL);
-    call_once(1, 64 * 1024 * 1024);
+    call_once(1, 64 << 20);
     assert_int_equal(caller.fault, FAULT_NONE);
     assert_int_equal(caller.status, 413);
     assert_int_equal(caller.body.len, 3);
@@ -255,7 +255,7 @@ static void an_early_refusal_followed_by_a_reset_is_read(void **state)
     (void)state;
     mock_start(&vendor, refuse_and_reset, NULL, NULL);
     for (int i = 0; i < 10; i++) {
-        call_once(1, 16 * 1024 * 1024);
+        call_once(1, 16 << 20);
         assert_int_equal(caller.fault, FAULT_NONE);
         assert_int_equal(caller.status, 413);
     }
@@ -266,7 +266,7 @@ static void a_large_upload_arrives(void **state)
     (void)state;
     mock_start(&vendor, answer_hello, NULL, NULL);
     for (int i = 0; i < 3; i++) {
-        call_once(1, 64 * 1024 * 1024);
+        call_once(1, 64 << 20);
         assert_int_equal(caller.fault, FAULT_NONE);
     }
     assert_int_equal(atomic_load(&vendor.n_conns), 1);
