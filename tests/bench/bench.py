@@ -62,17 +62,24 @@ def check(bench):
 
 def measure(bench, name, figures, quick):
     if name in scenarios.SIZES:
-        report.add_requests(figures, name, scenarios.requests(bench, name))
+        found = scenarios.requests(bench, name)
+        report.add_foreign(figures, name, found)
+        report.add_requests(figures, name, found)
     elif name.startswith("streams_"):
         label = name.removeprefix("streams_")
         n, tls = int(label.split("_")[0]), label.endswith("_tls")
-        report.add_streams(figures, label, scenarios.streams(bench, n, tls))
+        found = scenarios.streams(bench, n, tls)
+        report.add_foreign(figures, name, found)
+        report.add_streams(figures, label, found)
     elif name == "latency":
-        for connections in (1, 8):
-            report.add_latency(figures, f"c{connections}",
-                               scenarios.latency(bench, connections))
+        for label, connections in (("c1", 1), ("c8", 8)):
+            found = scenarios.latency(bench, connections)
+            report.add_foreign(figures, f"{name}_{label}", found)
+            report.add_latency(figures, label, found)
     elif name == "beside":
-        report.add_beside(figures, scenarios.beside(bench))
+        found = scenarios.beside(bench)
+        report.add_foreign(figures, name, found)
+        report.add_beside(figures, found)
     elif name == "syscalls":
         for proxy in bench.names:
             found = scenarios.syscalls(bench, bench.proxies[proxy],

@@ -293,7 +293,8 @@ teams:
 """)
         self.key = subprocess.run(
             [self.program, "keys", "new", "bench", "--conf", self.dir],
-            check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+            check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True).stdout.strip()
         return [self.program, "serve", self.dir]
 
     def receipts(self):

@@ -5,6 +5,7 @@ ratio compares a program with the nginx of the same repetition, so that
 slow moments of the machine do not count against either.
 """
 import json
+import os
 import random
 import signal
 import statistics
@@ -62,6 +63,27 @@ def cpu_between(before, after, n):
             for part in before}
 
 
+class Foreign:
+    """How much of the machine others used: all CPU time less that of the
+    children we have waited for, of ourselves and of the mock."""
+
+    def __init__(self, mock):
+        self.mock = mock
+        self.begin = time.monotonic(), self.seconds()
+
+    def seconds(self):
+        words = open("/proc/stat").readline().split()
+        user, nice, system, _, _, irq, softirq = map(int, words[1:8])
+        all_ticks = user + nice + system + irq + softirq
+        ours = sum(os.times()[:4])
+        return all_ticks / os.sysconf("SC_CLK_TCK") - ours - (
+            self.mock.cpu_ns()["worker"] / 1e9)
+
+    def cores(self):
+        began, used = self.begin
+        return (self.seconds() - used) / (time.monotonic() - began)
+
+
 def repeated(repetitions, measure, names, proxies):
     """Runs measure(proxy) for each program in each repetition; returns
     {name: [result of each repetition]}."""
@@ -70,7 +92,9 @@ def repeated(repetitions, measure, names, proxies):
         order = list(found)
         random.shuffle(order)
         for name in order:
+            foreign = Foreign(proxies["direct"].start())
             found[name].append(measure(proxies[name]))
+            found[name][-1]["foreign_cores"] = foreign.cores()
     return found
 
 
