@@ -10,7 +10,7 @@ enum {
     FIRST_YEAR = 1970,
 };
 
-static const int64_t LAST_MS = 253402300799999; /* 9999-12-31T23:59:59.999Z */
+static const int64_t last_ms = 253402300799999; /* 9999-12-31T23:59:59.999Z */
 
 /* Exactly `digits` of them; NULL: something else stands there. */
 static const char *take_number(const char *at, int digits, int *out)
@@ -104,7 +104,7 @@ bool time_parse(int64_t *out_unix_ms, const char *text)
         return false;
     unix_ms = (int64_t)timegm(&tm) * MS_PER_S + ms;
     unix_ms -= (int64_t)ahead * MS_PER_MINUTE;
-    if (unix_ms < 0 || unix_ms > LAST_MS)
+    if (unix_ms < 0 || unix_ms > last_ms)
         return false;
     *out_unix_ms = unix_ms;
     return true;
@@ -118,8 +118,8 @@ const char *time_text(int64_t unix_ms, char text[TIME_TEXT])
 
     if (unix_ms < 0)
         unix_ms = 0;
-    if (unix_ms > LAST_MS)
-        unix_ms = LAST_MS;
+    if (unix_ms > last_ms)
+        unix_ms = last_ms;
     seconds = (time_t)(unix_ms / MS_PER_S);
     gmtime_r(&seconds, &tm);
     len = strftime(text, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
