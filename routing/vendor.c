@@ -217,6 +217,23 @@ static void read_language(struct compiling *c, struct vendor *v)
     }
 }
 
+static void read_tokenizer(struct compiling *c, struct vendor *v)
+{
+    const char *name = v->conf->tokenizer;
+    struct listing known = {.near = {.word = name}};
+    char near[SUGGESTION_TEXT];
+
+    v->tokenizer = tokenizer_find(name);
+    if (v->tokenizer >= 0)
+        return;
+    for (int i = 0; tokenizer_name(i); i++)
+        list_add(&known, tokenizer_name(i), NULL);
+    diag_error(c->diag, &v->conf->place,
+               "no tokenizer family is called \"%s\"%s Known: %s", name,
+               known.near.best ? suggestion_text(&known.near, near) : ".",
+               known.text);
+}
+
 static void compile_vendor(struct compiling *c, struct vendor *v)
 {
     const struct conf_vendor *conf = v->conf;
@@ -229,10 +246,7 @@ static void compile_vendor(struct compiling *c, struct vendor *v)
     read_auth(c, v);
     read_url(c, v);
     read_language(c, v);
-    v->tokenizer = tokenizer_find(conf->tokenizer);
-    if (v->tokenizer < 0)
-        diag_error(c->diag, &conf->place,
-                   "no tokenizer family is called \"%s\"", conf->tokenizer);
+    read_tokenizer(c, v);
     v->idle_ms = conf->idle_ms;
     v->first_byte_ms =
         conf->first_byte_ms ? conf->first_byte_ms : server->first_byte_ms;

@@ -55,6 +55,13 @@ int tokenizer_find(const char *name)
     return -1;
 }
 
+const char *tokenizer_name(int family)
+{
+    return family >= 0 && family < (int)ARRAY_LEN(families)
+               ? families[family].name
+               : NULL;
+}
+
 int64_t tokenizer_estimate(int family, const struct text_count *count,
                            size_t n_messages, int64_t n_images,
                            int64_t image_bytes)
