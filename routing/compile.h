@@ -1,7 +1,8 @@
 /*
  * compile.h - how a snapshot is made, for the files that make it.
  *
- *   compile_vendors   URLs, adapters, quirks, keys     vendor.c
+ *   compile_vendors   URLs, adapters, quirks           vendor.c
+ *                     and their keys                   vendor_keys.c
  *   compile_offers    models of vendors, their names   offer.c
  *   compile_prices    rows, exchange rates             prices.c
  *   compile_policy    aliases, teams and their rules   policy.c
@@ -35,3 +36,6 @@ void compile_offers(struct compiling *c);
 void compile_prices(struct compiling *c);
 void compile_policy(struct compiling *c);
 void compile_keys(struct compiling *c);
+
+/* The keys of one vendor, for compile_vendors. */
+void compile_vendor_keys(struct compiling *c, struct vendor *v);
