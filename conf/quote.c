@@ -4,8 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/attr.h"
-
 #include "conf/mask.h"
 #include "conf/utf8.h"
 
@@ -14,26 +12,6 @@ enum {
     BEFORE_CHARS = 100,   /* of these, before the column */
     CONTEXT_BYTES = 2048, /* before the window, read for secrets */
 };
-
-/* How many columns a terminal gives a character: 0, 1 or 2. */
-static int width_of(uint32_t c)
-{
-    static const struct {
-        uint32_t from, to;
-        int width;
-    } ranges[] = {
-        {0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},
-        {0x2e80, 0x303e, 2},   {0x3041, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},
-        {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xfe30, 0xfe6f, 2},
-        {0xff01, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f300, 0x1f64f, 2},
-        {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
-        if (c >= ranges[i].from && c <= ranges[i].to)
-            return ranges[i].width;
-    return 1;
-}
 
 /* One character; a byte that is none stands for itself. */
 static size_t char_at(uint32_t *c, const char *s, size_t len)
@@ -121,7 +99,7 @@ static size_t indent(char *out, const char *s, size_t len, int chars)
                 out[n++] = '\t';
                 continue;
             }
-            width = width_of(c);
+            width = utf8_width(c);
         }
         while (width-- > 0)
             out[n++] = ' ';

@@ -1,5 +1,7 @@
 #include "conf/utf8.h"
 
+#include "base/attr.h"
+
 size_t utf8_take(uint32_t *out, const char *s, size_t len)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -37,6 +39,25 @@ bool utf8_is_blank(uint32_t c)
     return c == ' ' || c == 0xa0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f ||
            c == 0x3000;
+}
+
+int utf8_width(uint32_t c)
+{
+    static const struct {
+        uint32_t from, to;
+        int width;
+    } ranges[] = {
+        {0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},
+        {0x2e80, 0x303e, 2},   {0x3041, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},
+        {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xfe30, 0xfe6f, 2},
+        {0xff01, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f300, 0x1f64f, 2},
+        {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (c >= ranges[i].from && c <= ranges[i].to)
+            return ranges[i].width;
+    return 1;
 }
 
 static const char *wrong_char(size_t n, uint32_t c, bool newline_next)

@@ -13,6 +13,9 @@ size_t utf8_take(uint32_t *out, const char *s, size_t len);
 bool utf8_is_hidden(uint32_t c);
 bool utf8_is_blank(uint32_t c);
 
+/* How many columns a terminal gives it: 0, 1 or 2. */
+int utf8_width(uint32_t c);
+
 /* What is wrong with a file's bytes, and where; NULL: nothing. libyaml knows
  * more line breaks than an editor shows, and cannot say where bad bytes stand;
  * of a file that passes, both count the same lines and columns. */

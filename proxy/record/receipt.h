@@ -38,21 +38,20 @@ struct receipt_other {
 
 struct receipt {
     char id[RECEIPT_ID];
+    bool stream, has_runner_up;
+    uint8_t fault;             /* the exchange's end */
+    uint16_t runner_up;        /* offer */
     int64_t at_unix_ms;        /* when the request had come */
     struct snapshot *snapshot; /* a reference of its own */
     uint32_t team;
     char key_id[16];
     char asked[96]; /* bounded, printable; not known if refused early */
-    bool stream;
     int32_t status; /* the client's */
-    uint8_t fault;  /* the exchange's end */
     uint32_t n_attempts, n_others, others_omitted;
     int32_t chosen; /* index into attempts, -1: none answered */
     int64_t estimated_input, expected_output;
     struct money expected; /* of the first listed offer, compared currency */
     struct money cost;     /* of all attempts, compared currency */
-    bool has_runner_up;
-    uint16_t runner_up;          /* offer */
     struct money runner_up_cost; /* same usage there, compared currency */
     int32_t first_byte_ms, total_ms;
     struct receipt_attempt attempts[RECEIPT_ATTEMPTS];

@@ -61,13 +61,14 @@ static size_t utf8_len(const char *s)
 static size_t spell(char out[8], const char **text)
 {
     static const char hex[] = "0123456789abcdef";
+    static const char unknown[] = "\\ufffd", control[] = "\\u00";
     unsigned char c = (unsigned char)**text;
     size_t n = utf8_len(*text);
 
     if (n == 0) {
-        memcpy(out, "\\ufffd", 6);
+        memcpy(out, unknown, sizeof(unknown));
         (*text)++;
-        return 6;
+        return sizeof(unknown) - 1;
     }
     if (c == '"' || c == '\\') {
         out[0] = '\\';
@@ -82,7 +83,7 @@ static size_t spell(char out[8], const char **text)
         *text += n;
         return n;
     }
-    memcpy(out, "\\u00", 4);
+    memcpy(out, control, sizeof(control));
     out[4] = hex[c >> 4];
     out[5] = hex[c & 15];
     *text += n;
@@ -309,7 +310,8 @@ static void put_others(struct pen *p, const struct receipt *r)
     uint32_t n = 0;
 
     PUT(p, ",\"others\":[");
-    for (; n < r->n_others && p->end - p->at > 2 * OTHER_MOST; n++) {
+    for (; n < r->n_others && (size_t)(p->end - p->at) > 2 * (size_t)OTHER_MOST;
+         n++) {
         if (n > 0)
             PUT(p, ",");
         put_other(p, r, &r->others[n]);

@@ -33,11 +33,16 @@ static void assert_golden(const struct receipt *r, const char *name)
     assert_string_equal(found, want);
 }
 
+static void set_id(char id[RECEIPT_ID], const char *text)
+{
+    snprintf(id, RECEIPT_ID, "%s", text);
+}
+
 static void set_ids(struct receipt *r)
 {
-    strcpy(r->id, "01a2046b2b0b082ab58d96b280677649");
-    strcpy(r->attempts[0].id, "01a2046b2b0b000000000000000000a1");
-    strcpy(r->attempts[1].id, "01a2046b2b0b000000000000000000a2");
+    set_id(r->id, "01a2046b2b0b082ab58d96b280677649");
+    set_id(r->attempts[0].id, "01a2046b2b0b000000000000000000a1");
+    set_id(r->attempts[1].id, "01a2046b2b0b000000000000000000a2");
 }
 
 static void a_receipt_is_told_as_decided(void **state)
@@ -118,7 +123,7 @@ static void hostile_texts_stay_inside_their_quotes(void **state)
     (void)state;
     receipt_id_new(r.id);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        strcpy(r.asked, rows[i].asked);
+        snprintf(r.asked, sizeof(r.asked), "%s", rows[i].asked);
         line[receipt_json(&r, line, RECEIPT_JSON_MOST)] = '\0';
         snprintf(want, sizeof(want), ",\"asked\":\"%s\",", rows[i].json);
         assert_non_null(strstr(line, want));
