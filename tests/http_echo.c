@@ -225,14 +225,16 @@ static bool admit_watched(struct http_request *req, void *site)
 static void serve_rss(struct http_request *req, void *site)
 {
     FILE *f = fopen("/proc/self/statm", "r");
-    unsigned long pages = 0;
+    char text[100] = "", *resident = NULL;
+    unsigned long pages;
 
     (void)site;
     if (f) {
-        if (fscanf(f, "%*u %lu", &pages) != 1)
-            pages = 0;
+        if (fgets(text, sizeof(text), f))
+            resident = strchr(text, ' ');
         fclose(f);
     }
+    pages = resident ? strtoul(resident, NULL, 10) : 0;
     reply_text(req, arena_printf(req->arena, "%lu %zu", pages * 4096,
                                  http_server_connections(echo.server)));
 }
@@ -243,7 +245,7 @@ static void serve_abort(struct http_request *req, void *site)
     http_abort(req);
 }
 
-static const struct http_route ROUTES[] = {
+static const struct http_route routes[] = {
     {"POST", "/echo", NULL, serve_echo},
     {"GET", "/echo", NULL, serve_echo},
     {"POST", "/length", NULL, serve_length},
@@ -258,7 +260,7 @@ static const struct http_route ROUTES[] = {
     {"GET", "/rss", NULL, serve_rss},
 };
 
-static const struct http_site SITE = {ROUTES, ARRAY_LEN(ROUTES), NULL};
+static const struct http_site site_of_tests = {routes, ARRAY_LEN(routes), NULL};
 
 static void set_limit(const char *word)
 {
@@ -343,7 +345,7 @@ static void on_int(evutil_socket_t signal, short what, void *arg)
 
 static int open_socket(const char *address)
 {
-    struct sockaddr_in6 own;
+    struct sockaddr_in6 own = {0};
     socklen_t len = sizeof(own);
     char error[256];
     int fd = http_listen_open(address, error, sizeof(error));
@@ -374,7 +376,7 @@ int main(int argc, char **argv)
     if (argc < 2 || (echo.certificate && !echo.tls))
         return 2;
     echo.loop = loop_new();
-    echo.server = http_server_new(echo.loop, &limits, &SITE);
+    echo.server = http_server_new(echo.loop, &limits, &site_of_tests);
     signals[0] = evsignal_new(loop_events(echo.loop), SIGHUP, on_hup, NULL);
     signals[1] = evsignal_new(loop_events(echo.loop), SIGTERM, on_term, NULL);
     signals[2] = evsignal_new(loop_events(echo.loop), SIGINT, on_int, NULL);

@@ -252,18 +252,20 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 /* What `event` should wait for. */
 static short wanted(struct http_conn *c)
 {
-    short want = EV_PERSIST;
+    int want = EV_PERSIST;
 
-    if (c->state == CONN_HANDSHAKE)
-        return c->sock.wants_write ? EV_PERSIST | EV_WRITE
-                                   : EV_PERSIST | EV_READ;
+    if (c->state == CONN_HANDSHAKE) {
+        want |= c->sock.wants_write ? EV_WRITE : EV_READ;
+        return (short)want;
+    }
     if (c->out.len)
         want |= EV_WRITE;
     if (c->state == CONN_RESETTING || c->eof)
-        return want;
+        return (short)want;
     if (!c->edge && !conn_may_read(c))
         c->edge = c->unread = true;
-    return want | (c->edge ? EV_READ | EV_CLOSED | EV_ET : EV_READ);
+    want |= c->edge ? EV_READ | EV_CLOSED | EV_ET : EV_READ;
+    return (short)want;
 }
 
 void conn_watch(struct http_conn *c)

@@ -4,7 +4,7 @@
 #include "http/http.h"
 
 /* The refusals that this room makes by itself. */
-static const struct http_error REFUSALS[] = {
+static const struct http_error refusals[] = {
     {400, "invalid_request_error", "bad_request", NULL,
      "The HTTP request is malformed"},
     {408, "invalid_request_error", "request_timeout", NULL,
@@ -121,11 +121,11 @@ static struct http_error refusal_of(int status)
 {
     struct http_error internal = {.status = 500};
 
-    for (size_t i = 0; i < ARRAY_LEN(REFUSALS); i++) {
-        if (REFUSALS[i].status == status)
-            return REFUSALS[i];
-        if (REFUSALS[i].status == 500)
-            internal = REFUSALS[i];
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        if (refusals[i].status == status)
+            return refusals[i];
+        if (refusals[i].status == 500)
+            internal = refusals[i];
     }
     return internal;
 }

@@ -6,7 +6,7 @@ enum {
     LENGTH_DIGITS_MOST = 10,
 };
 
-static const unsigned char KINDS[256] = {
+static const unsigned char kinds[256] = {
     ['\t'] = BLANK,
     [' '] = BLANK,
     ['!'] = TOKEN | TARGET,
@@ -48,7 +48,7 @@ int reader_refuse(struct reader *r, int status, const char *why)
 
 bool char_is(char c, unsigned kind)
 {
-    return KINDS[(unsigned char)c] & kind;
+    return kinds[(unsigned char)c] & kind;
 }
 
 struct slice reader_take(struct reader *r, unsigned kind)

@@ -14,7 +14,7 @@ enum {
 };
 
 /* Known, so that a route may answer 405; any other is 501. */
-static const char *const METHODS[] = {
+static const char *const methods[] = {
     "POST",  "GET",   "HEAD",    "PUT",     "DELETE",
     "PATCH", "TRACE", "OPTIONS", "CONNECT",
 };
@@ -67,8 +67,8 @@ static int read_version(struct reader *r, bool *version_0)
 
 static bool method_known(struct slice method)
 {
-    for (size_t i = 0; i < ARRAY_LEN(METHODS); i++)
-        if (slice_is(method, METHODS[i]))
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (slice_is(method, methods[i]))
             return true;
     return false;
 }

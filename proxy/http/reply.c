@@ -15,7 +15,7 @@ enum {
 static const struct {
     int status;
     const char *reason;
-} REASONS[] = {
+} reasons[] = {
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -84,9 +84,9 @@ static void put_number(struct head_text *h, size_t n, unsigned base)
 
 static const char *reason_of(int status)
 {
-    for (size_t i = 0; i < ARRAY_LEN(REASONS); i++)
-        if (REASONS[i].status == status)
-            return REASONS[i].reason;
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
     return "Unknown";
 }
 

@@ -1,7 +1,6 @@
 #include "http/sock.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -32,6 +31,17 @@ ssize_t sock_read(struct sock *s, void *into, size_t size)
     return failure();
 }
 
+/* The kernel only reads what an iovec to be sent points to. */
+static struct iovec part_of(struct slice s)
+{
+    union {
+        const char *ours;
+        void *theirs;
+    } bytes = {.ours = s.bytes};
+
+    return (struct iovec){bytes.theirs, s.len};
+}
+
 ssize_t sock_writev(struct sock *s, const struct slice *from, size_t n)
 {
     struct iovec parts[PARTS_MOST];
@@ -42,8 +52,7 @@ ssize_t sock_writev(struct sock *s, const struct slice *from, size_t n)
         return tls_writev(s, from, n);
     for (size_t i = 0; i < n && message.msg_iovlen < PARTS_MOST; i++)
         if (from[i].len)
-            parts[message.msg_iovlen++] =
-                (struct iovec){(void *)(uintptr_t)from[i].bytes, from[i].len};
+            parts[message.msg_iovlen++] = part_of(from[i]);
     do {
         sent = sendmsg(s->fd, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);

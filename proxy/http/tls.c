@@ -15,21 +15,21 @@
 #include "http/tls_io.h"
 
 /*
- * Sessions of a client context: a small table, the oldest given up first. A
- * connection remembers its row and the row's edition, so that a late ticket
- * never lands under another vendor's name.
+ * Sessions of a client context: a small table, the one used longest ago given
+ * up first. A connection keeps its key (as the SSL's app data), so that a
+ * late ticket never lands under another vendor's name.
  */
 enum {
     SESSIONS = 64,
-    KEY_BYTES = 256, /* of a host's name */
+    NAME_BYTES = 256,
+    KEY_BYTES = NAME_BYTES + 8, /* host:port */
     RECORD_BYTES = 16 * 1024,
 };
 
 struct session {
-    char key[KEY_BYTES + 8]; /* host:port */
+    char key[KEY_BYTES];
     SSL_SESSION *session;
     uint64_t used; /* by the context's `uses` */
-    uint32_t edition;
 };
 
 struct tls_context {
@@ -110,17 +110,22 @@ struct tls_context *tls_server_new(const char *certificate_file,
     return NULL;
 }
 
+static struct session *find_session(struct tls_context *t, const char *key)
+{
+    for (int i = 0; i < SESSIONS; i++)
+        if (strcmp(t->sessions[i].key, key) == 0)
+            return &t->sessions[i];
+    return NULL;
+}
+
 /* Called when a ticket came; 1: the session is ours to keep. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     struct tls_context *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    uintptr_t row = (uintptr_t)SSL_get_app_data(ssl);
-    struct session *s;
+    const char *key = SSL_get_app_data(ssl);
+    struct session *s = t && key ? find_session(t, key) : NULL;
 
-    if (!t || !row)
-        return 0;
-    s = &t->sessions[row % SESSIONS];
-    if (s->edition != row / SESSIONS)
+    if (!s)
         return 0;
     SSL_SESSION_free(s->session);
     s->session = session;
@@ -164,22 +169,18 @@ void tls_context_free(struct tls_context *t)
     free(t);
 }
 
-/* The row of `key`, or one given up for it. */
-static struct session *find_session(struct tls_context *t, const char *key)
+/* The row of `key`, maybe one given up for it. */
+static struct session *use_session(struct tls_context *t, const char *key)
 {
-    struct session *oldest = &t->sessions[0], *s = NULL;
+    struct session *s = find_session(t, key);
 
-    for (int i = 0; i < SESSIONS && !s; i++) {
-        if (strcmp(t->sessions[i].key, key) == 0)
-            s = &t->sessions[i];
-        else if (t->sessions[i].used < oldest->used)
-            oldest = &t->sessions[i];
-    }
     if (!s) {
-        s = oldest;
+        s = &t->sessions[0];
+        for (int i = 1; i < SESSIONS; i++)
+            if (t->sessions[i].used < s->used)
+                s = &t->sessions[i];
         SSL_SESSION_free(s->session);
         s->session = NULL;
-        s->edition++;
         snprintf(s->key, sizeof(s->key), "%s", key);
     }
     s->used = ++t->uses;
@@ -198,7 +199,7 @@ static int begin_client(SSL *ssl, struct tls_context *t, const char *host,
                         int port)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-    char name[KEY_BYTES], key[KEY_BYTES + 8];
+    char name[NAME_BYTES], key[KEY_BYTES], *own_key;
     struct session *s;
 
     if ((size_t)snprintf(name, sizeof(name), "%s", host) >= sizeof(name))
@@ -214,9 +215,11 @@ static int begin_client(SSL *ssl, struct tls_context *t, const char *host,
                SSL_set_tlsext_host_name(ssl, name) != 1) {
         return -1;
     }
-    s = find_session(t, key);
-    SSL_set_app_data(ssl, (void *)((uintptr_t)s->edition * SESSIONS +
-                                   (uintptr_t)(s - t->sessions)));
+    own_key = strdup(key); /* freed by tls_end() */
+    if (!own_key)
+        return -1;
+    SSL_set_app_data(ssl, own_key);
+    s = use_session(t, key);
     if (s->session)
         SSL_set_session(ssl, s->session);
     return 0;
@@ -230,6 +233,7 @@ int tls_begin(struct sock *s, struct tls_context *t, const char *host, int port)
         return -1;
     if (SSL_set_fd(ssl, s->fd) != 1 ||
         (!t->server && begin_client(ssl, t, host, port) != 0)) {
+        free(SSL_get_app_data(ssl));
         SSL_free(ssl);
         return -1;
     }
@@ -342,6 +346,8 @@ void tls_end(struct sock *s)
     /* Cancelling an answer does not make its session bad. */
     if (SSL_is_init_finished(s->ssl))
         SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    free(SSL_get_app_data(s->ssl));
+    SSL_set_app_data(s->ssl, NULL);
     SSL_free(s->ssl);
     s->ssl = NULL;
 }

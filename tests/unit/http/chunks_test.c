@@ -20,7 +20,7 @@ struct row {
     size_t rest;      /* bytes behind the body, left alone */
 };
 
-static const struct row ROWS[] = {
+static const struct row table[] = {
     {TEXT("0\r\n\r\n"), "", 0},
     {TEXT("5\r\nhello\r\n0\r\n\r\n"), "hello", 0},
     {TEXT("5\r\nhello\r\n0\r\n\r\nGET /"), "hello", 5},
@@ -108,36 +108,36 @@ static void check(const struct row *row, const struct result *r)
 static void chunked_bodies_are_read_or_refused_however_they_are_cut(void **s)
 {
     (void)s;
-    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
-        for (size_t cut = 0; cut <= ROWS[i].len; cut++) {
-            struct result r = read_cut(&ROWS[i], cut);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        for (size_t cut = 0; cut <= table[i].len; cut++) {
+            struct result r = read_cut(&table[i], cut);
 
-            check(&ROWS[i], &r);
+            check(&table[i], &r);
         }
 }
 
 static void chunked_bodies_may_come_byte_by_byte(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         struct http_chunks c = {0};
         struct result r = {0};
 
-        for (size_t at = 0; at < ROWS[i].len; at++)
-            feed(&c, (struct slice){ROWS[i].bytes + at, 1}, &r);
-        check(&ROWS[i], &r);
+        for (size_t at = 0; at < table[i].len; at++)
+            feed(&c, (struct slice){table[i].bytes + at, 1}, &r);
+        check(&table[i], &r);
     }
 }
 
 static void a_body_is_not_done_before_its_last_byte(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(ROWS) && ROWS[i].body; i++)
-        for (size_t len = 0; len < ROWS[i].len - ROWS[i].rest; len++) {
+    for (size_t i = 0; i < ARRAY_LEN(table) && table[i].body; i++)
+        for (size_t len = 0; len < table[i].len - table[i].rest; len++) {
             struct http_chunks c = {0};
             struct result r = {0};
 
-            feed(&c, (struct slice){ROWS[i].bytes, len}, &r);
+            feed(&c, (struct slice){table[i].bytes, len}, &r);
             assert_int_equal(r.rc, 0);
             assert_false(r.done);
         }

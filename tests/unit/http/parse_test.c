@@ -24,7 +24,7 @@ struct row {
 };
 
 /* Every head of reliability's table, and the good ones beside them. */
-static const struct row REQUESTS[] = {
+static const struct row requests[] = {
     {TEXT("GET / HTTP/1.1\r\n" H "\r\n"), 0, 0},
     {TEXT("POST /v1/x?a=b&c HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\n"), 0, 5},
     {TEXT("POST / HTTP/1.1\r\n" H "content-LENGTH:\t7 \t\r\n\r\n"), 0, 7},
@@ -149,8 +149,8 @@ static int parse(const char *bytes, size_t len, size_t most)
 static void requests_are_taken_or_refused_as_the_table_says(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(REQUESTS); i++) {
-        const struct row *r = &REQUESTS[i];
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        const struct row *r = &requests[i];
         int status = parse(r->bytes, r->len, 64);
 
         if (status != r->status || (status == 0) != (why == NULL))
@@ -176,8 +176,8 @@ static size_t end_with_cuts(const struct row *r, size_t one, size_t two)
 static void a_heads_end_does_not_depend_on_how_it_was_cut(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(REQUESTS); i++) {
-        const struct row *r = &REQUESTS[i];
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        const struct row *r = &requests[i];
         size_t seen = 0, end = http_head_end(r->bytes, r->len, &seen);
 
         assert_true(end > 0 && end <= r->len);
@@ -194,10 +194,10 @@ static void a_heads_end_does_not_depend_on_how_it_was_cut(void **state)
 static void no_prefix_of_a_good_head_is_taken(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(REQUESTS); i++)
-        for (size_t len = 0; len < REQUESTS[i].len; len++)
-            if (REQUESTS[i].status == 0)
-                assert_int_not_equal(parse(REQUESTS[i].bytes, len, 64), 0);
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+        for (size_t len = 0; len < requests[i].len; len++)
+            if (requests[i].status == 0)
+                assert_int_not_equal(parse(requests[i].bytes, len, 64), 0);
 }
 
 static void the_parts_of_a_request_are_found(void **state)
@@ -261,7 +261,7 @@ static void a_request_line_may_have_four_kibibytes(void **state)
     }
 }
 
-static const struct row ANSWERS[] = {
+static const struct row answers[] = {
     {TEXT("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), 0, 3},
     {TEXT("HTTP/1.1 200\r\nContent-Length: 3\r\n\r\n"), 0, 3},
     {TEXT("HTTP/1.1 200 \r\nTransfer-Encoding: Chunked\r\n\r\n"), 0,
@@ -302,8 +302,8 @@ static const struct row ANSWERS[] = {
 static void answers_are_taken_or_called_nonsense(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(ANSWERS); i++) {
-        const struct row *r = &ANSWERS[i];
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        const struct row *r = &answers[i];
         int status;
 
         head.headers = room;
