@@ -58,6 +58,14 @@ bool attempt_key_ready(const struct exchange *x, const struct offer *offer)
 
 /* --- the vendor's answer ------------------------------------------------- */
 
+/* Bytes of the vendor as they were read stay until the read has ended. */
+static bool is_scratch(const struct exchange *x, const char *bytes)
+{
+    const char *scratch = loop_scratch(x->worker->loop);
+
+    return bytes >= scratch && bytes < scratch + LOOP_SCRATCH_BYTES;
+}
+
 static void say(void *listener, struct slice bytes)
 {
     struct attempt *t = listener;
@@ -69,6 +77,8 @@ static void say(void *listener, struct slice bytes)
         exchange_first_byte(x);
     timer_set(x->worker->loop, &x->wait, t->offer->vendor->silence_ms);
     exchange_say(x, bytes);
+    if (!is_scratch(x, bytes.bytes))
+        exchange_flush(x); /* the reader's own memory: valid only now */
 }
 
 /* An unstreamed answer is said once, by adapter->end. */
@@ -110,13 +120,6 @@ static enum fault on_head(void *watcher, const struct http_head *head)
     return FAULT_NONE;
 }
 
-static bool is_scratch(const struct attempt *t, const char *bytes)
-{
-    const char *scratch = loop_scratch(t->exchange->worker->loop);
-
-    return bytes >= scratch && bytes < scratch + LOOP_SCRATCH_BYTES;
-}
-
 /* A stream with its usage and every finish_reason needs no more: a vendor
  * that keeps it open after that has a short grace. */
 static void watch_end(struct attempt *t)
@@ -131,19 +134,10 @@ static void watch_end(struct attempt *t)
 static enum fault on_body(void *watcher, struct slice bytes)
 {
     struct attempt *t = watcher;
-    struct exchange *x = t->exchange;
     enum fault fault = t->manner->adapter->body(t->reader, bytes);
 
-    if (!t->reader->stream)
-        return fault;
-    /* What was said from the reader's own memory is valid only until now. */
-    for (uint32_t i = 0; i < x->n_parts; i++) {
-        if (!is_scratch(t, x->parts[i].bytes)) {
-            exchange_flush(x);
-            break;
-        }
-    }
-    watch_end(t);
+    if (t->reader->stream)
+        watch_end(t);
     return fault;
 }
 

@@ -97,7 +97,8 @@ def test_a_slow_reader_pauses_its_vendor_and_costs_little(start, sim):
         raw.send_chat(stream=True)
     time.sleep(2.0)
     grown = rss_kib(proxy) - before
-    assert grown < 20 * 600, grown
+    sanitized = "san" in proxy.binary  # its quarantine keeps what was freed
+    assert grown < 20 * (5000 if sanitized else 600), grown
     began = time.monotonic()
     assert proxy.request("GET", "/healthz").status == 200
     assert time.monotonic() - began < 1
