@@ -62,7 +62,7 @@ running() {
         NODE_PATH=$root/build/sdk/node_modules \
         ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-        TSAN_OPTIONS=halt_on_error=1 \
+        TSAN_OPTIONS=halt_on_error=1:suppressions=$root/tests/tsan.supp \
         "$root/build/venv/bin/python" -m pytest -q -x --maxfail=20 \
         -p no:cacheprovider "$@" >"$log" 2>&1
     passed=$(sed -n 's/.*[^0-9]\([0-9]\{1,\}\) passed.*/\1/p; s/^\([0-9]\{1,\}\) passed.*/\1/p' "$log" | tail -n 1)

@@ -164,6 +164,8 @@ static void settle(struct http_conn *c)
             break;
     }
     c->inside = false;
+    if (c->state == CONN_DEAD && c->queued)
+        return; /* conn_settle_later() still holds it, and comes soon */
     if (c->state == CONN_DEAD)
         release(c);
     else

@@ -190,6 +190,16 @@ int peer_answer(struct peer *p, const char *body, size_t len)
     return stream_step(p, &out);
 }
 
+static long decimal(const char *at, const char *end)
+{
+    long n = 0;
+    while (at < end && *at == ' ')
+        at++;
+    while (at < end && *at >= '0' && *at <= '9')
+        n = n * 10 + (*at++ - '0');
+    return n;
+}
+
 /* The Content-Length in a head; -1 if the body is framed otherwise. */
 static long head_length(const char *head, size_t len)
 {
@@ -200,7 +210,7 @@ static long head_length(const char *head, size_t len)
         if (!stop)
             break;
         if (strncasecmp(at, "content-length:", 15) == 0)
-            length = strtol(at + 15, NULL, 10);
+            length = decimal(at + 15, stop);
         else if (strncasecmp(at, "transfer-encoding:", 18) == 0)
             return -1;
         at = stop + 1;
