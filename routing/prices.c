@@ -11,8 +11,10 @@ enum {
     LISTED_BYTES = 256,
 };
 
-/* The offer a price speaks of, or NULL: then the reader has been told. */
-static struct offer *offer_of(struct compiling *c, const struct conf_price *p)
+static const uint32_t nobody = UINT32_MAX;
+
+/* The index of the offer a price speaks of, or nobody: then it was told. */
+static uint32_t offer_of(struct compiling *c, const struct conf_price *p)
 {
     char name[NAME_BYTES], near[SUGGESTION_TEXT];
     struct suggestion s = {.word = p->model};
@@ -23,19 +25,19 @@ static struct offer *offer_of(struct compiling *c, const struct conf_price *p)
     snprintf(name, sizeof(name), "%s/%s", p->vendor, p->model);
     set = names_find(c->names, NAMES_OFFER, slice_of(name));
     if (set)
-        return &c->offers[set->offers[0]->index];
+        return set->offers[0]->index;
     if (!v) {
         diag_warning(c->diag, &p->place,
                      "a price of \"%s\", but no vendor is so called",
                      p->vendor);
-        return NULL;
+        return nobody;
     }
     for (uint32_t i = 0; i < v->n_offers; i++)
         suggest(&s, c->offers[v->first_offer + i].model);
     diag_warning(c->diag, &p->place,
                  "a price of \"%s\", but \"%s\" has no such model%s", p->model,
                  p->vendor, suggestion_text(&s, near));
-    return NULL;
+    return nobody;
 }
 
 static struct rate rate_or(bool has, struct rate rate, struct rate otherwise)
@@ -77,7 +79,7 @@ static void check_reached(struct compiling *c, const struct offer *o,
     }
 }
 
-static void fill_rows(struct compiling *c, struct offer **of)
+static void fill_rows(struct compiling *c, const uint32_t *of)
 {
     const struct conf *conf = c->conf;
     struct price_row *rows =
@@ -95,11 +97,11 @@ static void fill_rows(struct compiling *c, struct offer **of)
     for (size_t i = 0; i < conf->n_prices; i++) {
         struct price_row *row;
 
-        if (!of[i])
+        if (of[i] == nobody)
             continue;
-        row = next[of[i]->index]++;
+        row = next[of[i]]++;
         *row = row_of(&conf->prices[i]);
-        check_reached(c, of[i], row);
+        check_reached(c, &c->offers[of[i]], row);
     }
 }
 
@@ -185,13 +187,12 @@ static void check_priced(struct compiling *c, const struct vendor *v)
 void compile_prices(struct compiling *c)
 {
     const struct conf *conf = c->conf;
-    struct offer **of =
-        arena_alloc(c->arena, conf->n_prices * sizeof(struct offer *));
+    uint32_t *of = arena_alloc(c->arena, conf->n_prices * sizeof(*of));
 
     for (size_t i = 0; i < conf->n_prices; i++) {
         of[i] = offer_of(c, &conf->prices[i]);
-        if (of[i])
-            of[i]->n_rows++;
+        if (of[i] != nobody)
+            c->offers[of[i]].n_rows++;
     }
     fill_rows(c, of);
     sort_exchange_rates(c);

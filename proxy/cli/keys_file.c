@@ -19,6 +19,8 @@ static const char head[] =
     "# Written by `bijia keys`. No key stands here, only what is needed to\n"
     "# recognise one; see `bijia keys --help`.\n";
 
+static const char none[] = "[]\n";
+
 /* `text` in double quotes, as YAML (and JSON) read it. */
 static size_t add_quoted(char *out, const char *text)
 {
@@ -72,8 +74,8 @@ int keys_file_write(const char *dir, const struct conf_key *keys, size_t n,
     for (size_t i = 0; i < n; i++)
         len += add_key(bytes + len, &keys[i]);
     if (n == 0) {
-        memcpy(bytes + len, "[]\n", 3);
-        len += 3;
+        memcpy(bytes + len, none, sizeof(none));
+        len += sizeof(none) - 1;
     }
     return file_replace(arena_printf(a, "%s/keys.yaml", dir),
                         (struct slice){bytes, len}, a);

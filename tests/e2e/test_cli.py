@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.environ.get("BIJIA_BIN", os.path.join(ROOT, "build/dev/proxy/bijia"))
+BINARY = os.path.abspath(os.environ.get("BIJIA_BIN", os.path.join(ROOT, "build/dev/proxy/bijia")))
 SHIPPED = ("bijia.yaml", "vendors.yaml", "prices.yaml", "policy.yaml")
 HELLO = {"model": "chat", "messages": [{"role": "user", "content": "你好, please say hello"}]}
 

@@ -160,37 +160,37 @@ static void each_reason_is_found(void **state)
     static const struct {
         const char *asked, *team;
         uint32_t needs;
-        int64_t max_tokens;
         enum why why;
+        int64_t max_tokens;
     } rows[] = {
-        {"aa/m", NULL, 0, 0, WHY_LISTED},
-        {"aa/m", "free", 0, 0, WHY_LISTED},
-        {"aa/m", "bound", 0, 0, WHY_TEAM},
-        {"keyless/m", NULL, 0, 0, WHY_NO_KEY},
-        {"home/own", NULL, 0, 0, WHY_LISTED},
-        {"bb/unpriced", NULL, 0, 0, WHY_UNPRICED},
-        {"aa/dumb", NULL, NEED_TOOLS, 0, WHY_TOOLS},
-        {"aa/dumb", NULL, NEED_VISION, 0, WHY_VISION},
-        {"aa/dumb", NULL, NEED_JSON_SCHEMA, 0, WHY_JSON},
-        {"aa/dumb", NULL, NEED_JSON_OBJECT, 0, WHY_JSON},
-        {"aa/dumb", NULL, NEED_THINKING, 0, WHY_THINKING},
-        {"aa/dumb", NULL, NEED_NO_THINKING, 0, WHY_LISTED},
-        {"aa/musing", NULL, NEED_THINKING, 0, WHY_LISTED},
-        {"aa/musing", NULL, NEED_NO_THINKING, 0, WHY_THINKING},
+        {"aa/m", NULL, 0, WHY_LISTED, 0},
+        {"aa/m", "free", 0, WHY_LISTED, 0},
+        {"aa/m", "bound", 0, WHY_TEAM, 0},
+        {"keyless/m", NULL, 0, WHY_NO_KEY, 0},
+        {"home/own", NULL, 0, WHY_LISTED, 0},
+        {"bb/unpriced", NULL, 0, WHY_UNPRICED, 0},
+        {"aa/dumb", NULL, NEED_TOOLS, WHY_TOOLS, 0},
+        {"aa/dumb", NULL, NEED_VISION, WHY_VISION, 0},
+        {"aa/dumb", NULL, NEED_JSON_SCHEMA, WHY_JSON, 0},
+        {"aa/dumb", NULL, NEED_JSON_OBJECT, WHY_JSON, 0},
+        {"aa/dumb", NULL, NEED_THINKING, WHY_THINKING, 0},
+        {"aa/dumb", NULL, NEED_NO_THINKING, WHY_LISTED, 0},
+        {"aa/musing", NULL, NEED_THINKING, WHY_LISTED, 0},
+        {"aa/musing", NULL, NEED_NO_THINKING, WHY_THINKING, 0},
         {"aa/m", NULL,
          NEED_TOOLS | NEED_VISION | NEED_JSON_SCHEMA | NEED_JSON_OBJECT |
              NEED_THINKING,
-         0, WHY_LISTED},
-        {"aa/m", NULL, 0, 1000, WHY_CONTEXT},
-        {"aa/m", NULL, 0, INT64_MAX, WHY_CONTEXT},
-        {"aa/m", NULL, 0, 201, WHY_OUTPUT},
-        {"aa/m", NULL, 0, 200, WHY_LISTED},
-        {"bb/m", NULL, 0, 1000000, WHY_LISTED},
-        {"cc/m", "thrifty", 0, 0, WHY_PRICE_CAP},
-        {"cc/m", "exact", 0, 0, WHY_LISTED},
-        {"aa/m", "thrifty", 0, 0, WHY_LISTED},
-        {"aa/m", "stingy", 0, 0, WHY_PRICE_CAP},
-        {"home/own", "stingy", 0, 0, WHY_LISTED},
+         WHY_LISTED, 0},
+        {"aa/m", NULL, 0, WHY_CONTEXT, 1000},
+        {"aa/m", NULL, 0, WHY_CONTEXT, INT64_MAX},
+        {"aa/m", NULL, 0, WHY_OUTPUT, 201},
+        {"aa/m", NULL, 0, WHY_LISTED, 200},
+        {"bb/m", NULL, 0, WHY_LISTED, 1000000},
+        {"cc/m", "thrifty", 0, WHY_PRICE_CAP, 0},
+        {"cc/m", "exact", 0, WHY_LISTED, 0},
+        {"aa/m", "thrifty", 0, WHY_LISTED, 0},
+        {"aa/m", "stingy", 0, WHY_PRICE_CAP, 0},
+        {"home/own", "stingy", 0, WHY_LISTED, 0},
     };
 
     (void)state;
@@ -349,6 +349,12 @@ static void expectations_follow_what_was_asked_and_seen(void **state)
     snapshot_release(s);
 }
 
+/* The correction that makes `wanted` tokens of an estimate. */
+static int32_t scale_to(int64_t wanted, int64_t estimate)
+{
+    return estimate > 0 ? (int32_t)(wanted * 1000000 / estimate + 1) : 0;
+}
+
 static void the_context_holds_the_prompt_and_the_answer(void **state)
 {
     struct snapshot *s = market();
@@ -360,14 +366,14 @@ static void the_context_holds_the_prompt_and_the_answer(void **state)
 
     (void)state;
     /* exactly 900 tokens expected: 100 are left */
-    w.of[aa].input_ppm = (int32_t)(900 * 1000000 / estimate + 1);
+    w.of[aa].input_ppm = scale_to(900, estimate);
     assert_int_equal(verdict_on(s, "aa/m", &q, &w, a).expected.input_tokens,
                      900);
     q.max_tokens = 100;
     assert_int_equal(verdict_on(s, "aa/m", &q, &w, a).why, WHY_LISTED);
     q.max_tokens = 101;
     assert_int_equal(verdict_on(s, "aa/m", &q, &w, a).why, WHY_CONTEXT);
-    w.of[aa].input_ppm = (int32_t)(1000 * 1000000 / estimate + 1);
+    w.of[aa].input_ppm = scale_to(1000, estimate);
     q.max_tokens = 0;
     assert_int_equal(verdict_on(s, "aa/m", &q, &w, a).why, WHY_CONTEXT);
     arena_free(a);

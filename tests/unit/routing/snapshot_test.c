@@ -183,7 +183,7 @@ static const char *allowed_to(const struct snapshot *s, const char *team)
     const struct team *t = team ? snapshot_find_team(s, team) : NULL;
 
     for (size_t i = 0; i < s->n_offers; i++)
-        text[i] = team_allows(s, t, &s->offers[i]) ? (char)('a' + i) : '.';
+        text[i] = team_allows(s, t, &s->offers[i]) ? "abcdefgh"[i] : '.';
     text[s->n_offers] = '\0';
     return text;
 }
@@ -203,10 +203,18 @@ static void rules_leave_what_is_allowed_and_not_denied(void **state)
     snapshot_release(s);
 }
 
+struct listed {
+    char text[512];
+    size_t len;
+};
+
 static void list_name(void *to, const char *id, const char *owner)
 {
-    strcat(to, id);
-    strcat(to, strcmp(owner, "bijia") == 0 ? "! " : " ");
+    struct listed *l = to;
+
+    l->len +=
+        (size_t)snprintf(l->text + l->len, sizeof(l->text) - l->len, "%s%s ",
+                         id, strcmp(owner, "bijia") == 0 ? "!" : "");
 }
 
 static void the_list_of_models_is_what_a_team_may_ask_for(void **state)
@@ -225,11 +233,11 @@ static void the_list_of_models_is_what_a_team_may_ask_for(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        char list[512] = "";
+        struct listed list = {0};
 
         snapshot_list_models(s, snapshot_find_team(s, rows[i].team), list_name,
-                             list);
-        assert_string_equal(list, rows[i].list);
+                             &list);
+        assert_string_equal(list.text, rows[i].list);
     }
     snapshot_release(s);
 }
@@ -240,105 +248,115 @@ struct complaint {
     bool fatal;
 };
 
+static const char small_vendors[] = "vendors:\n"
+                                    "  one:\n"
+                                    "    base_url: https://one.example\n"
+                                    "    currency: CNY\n"
+                                    "    keys: [{env: KEY}]\n"
+                                    "    models: {mm: {}}\n";
+static const char small_prices[] =
+    "prices: {one: {mm: {input: 1, output: 1}}}\n";
+static const char small_policy[] = "currency: CNY\n";
+
+static const struct complaint complaints[] = {
+    {"vendors:\n"
+     "  one:\n"
+     "    base_url: https://one.example\n"
+     "    currency: CNY\n"
+     "    adapter: klingon\n"
+     "    keys: [{env: KEY}]\n"
+     "    models: {mm: {}}\n",
+     small_prices, small_policy, NULL,
+     "\"klingon\", which no adapter knows; known: openai", true},
+    {"vendors:\n"
+     "  one:\n"
+     "    base_url: https://one.example\n"
+     "    currency: CNY\n"
+     "    quirks: [max_tokenz]\n"
+     "    keys: [{env: KEY}]\n"
+     "    models: {mm: {}}\n",
+     small_prices, small_policy, NULL,
+     "vendors.yaml:5:14: error: no quirk is called \"max_tokenz\"; did "
+     "you mean \"max_tokens\"?",
+     true},
+    {"vendors:\n"
+     "  one:\n"
+     "    base_url: https://one.example\n"
+     "    currency: CNY\n"
+     "    tokenizer: nonesuch\n"
+     "    keys: [{env: KEY}]\n"
+     "    models: {mm: {}}\n",
+     small_prices, small_policy, NULL,
+     "no tokenizer family is called \"nonesuch\"", true},
+    {"vendors:\n"
+     "  one:\n"
+     "    base_url: https://one.example\n"
+     "    currency: CNY\n"
+     "    keys: [{env: 'K'}, {file: gone}]\n"
+     "    models: {mm: {}}\n",
+     small_prices, small_policy, NULL,
+     "vendors.yaml:5:24: warning: there is no file gone", false},
+    {small_vendors, small_prices, "currency: CNY\naliases: {chat: [one/mn]}\n",
+     NULL,
+     "policy.yaml:2:18: error: no vendor sells \"one/mn\"; did you mean "
+     "\"one/mm\"?",
+     true},
+    {small_vendors, small_prices,
+     "currency: CNY\nteams: {t: {aliases: {chat: [zz]}}}\n", NULL,
+     "policy.yaml:2:30: error: no vendor sells \"zz\"\n", true},
+    {small_vendors, small_prices,
+     "currency: CNY\nteams: {t: {vendors: {deny: [onne]}}}\n", NULL,
+     "error: no vendor is called \"onne\"; did you mean \"one\"?", true},
+    {small_vendors, small_prices,
+     "currency: CNY\nteams: {t: {models: {allow: ['q*', mm]}}}\n", NULL,
+     "warning: \"q*\" matches nothing", false},
+    {small_vendors, "prices: {two: {mm: {input: 1, output: 1}}}\n",
+     small_policy, NULL,
+     "warning: a price of \"two\", but no vendor is so called", false},
+    {small_vendors, "prices: {one: {mn: {input: 1, output: 1}}}\n",
+     small_policy, NULL,
+     "warning: a price of \"mn\", but \"one\" has no such model; did you "
+     "mean \"mm\"?",
+     false},
+    {small_vendors,
+     "prices: {one: {mm: {currency: USD, input: 1, output: 1}}}\n",
+     small_policy, NULL,
+     "warning: prices in USD, but no exchange rate leads to CNY", false},
+    {small_vendors,
+     "prices:\n"
+     "  one:\n"
+     "    mm:\n"
+     "      - {input: 1, output: 1}\n"
+     "      - {from: 2026-01-01, input: 2, output: 2}\n",
+     small_policy, NULL,
+     "prices.yaml:5:9: warning: this price of \"one/mm\" is never used: "
+     "the one in line 4 holds",
+     false},
+    {small_vendors, "prices: {}\n", small_policy, NULL,
+     "vendors.yaml:2:3: warning: 1 of 1 models of \"one\" have no price",
+     false},
+    {small_vendors, small_prices, small_policy,
+     "- {id: abcdefgh, team: gone, digest: "
+     "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+     "\"}\n",
+     "warning: key abcdefgh is of team \"gone\"", false},
+    {small_vendors, small_prices, "currency: CNY\nteams: {t: {}}\n",
+     "- {id: short, team: t, digest: "
+     "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+     "\"}\n",
+     "error: a key's id is 8 letters and digits, not \"short\"", true},
+};
+
 static void complaints_point_at_the_guilty_line(void **state)
 {
-    static const char v[] = "vendors:\n"
-                            "  one:\n"
-                            "    base_url: https://one.example\n"
-                            "    currency: CNY\n"
-                            "    keys: [{env: KEY}]\n"
-                            "    models: {mm: {}}\n";
-    static const char p[] = "prices: {one: {mm: {input: 1, output: 1}}}\n";
-    static const char c[] = "currency: CNY\n";
-    static const struct complaint rows[] = {
-        {"vendors:\n"
-         "  one:\n"
-         "    base_url: https://one.example\n"
-         "    currency: CNY\n"
-         "    adapter: klingon\n"
-         "    keys: [{env: KEY}]\n"
-         "    models: {mm: {}}\n",
-         p, c, NULL, "\"klingon\", which no adapter knows; known: openai",
-         true},
-        {"vendors:\n"
-         "  one:\n"
-         "    base_url: https://one.example\n"
-         "    currency: CNY\n"
-         "    quirks: [max_tokenz]\n"
-         "    keys: [{env: KEY}]\n"
-         "    models: {mm: {}}\n",
-         p, c, NULL,
-         "vendors.yaml:5:14: error: no quirk is called \"max_tokenz\"; did "
-         "you mean \"max_tokens\"?",
-         true},
-        {"vendors:\n"
-         "  one:\n"
-         "    base_url: https://one.example\n"
-         "    currency: CNY\n"
-         "    tokenizer: nonesuch\n"
-         "    keys: [{env: KEY}]\n"
-         "    models: {mm: {}}\n",
-         p, c, NULL, "no tokenizer family is called \"nonesuch\"", true},
-        {"vendors:\n"
-         "  one:\n"
-         "    base_url: https://one.example\n"
-         "    currency: CNY\n"
-         "    keys: [{env: 'K'}, {file: gone}]\n"
-         "    models: {mm: {}}\n",
-         p, c, NULL, "vendors.yaml:5:24: warning: there is no file gone",
-         false},
-        {v, p, "currency: CNY\naliases: {chat: [one/mn]}\n", NULL,
-         "policy.yaml:2:18: error: no vendor sells \"one/mn\"; did you mean "
-         "\"one/mm\"?",
-         true},
-        {v, p, "currency: CNY\nteams: {t: {aliases: {chat: [zz]}}}\n", NULL,
-         "policy.yaml:2:30: error: no vendor sells \"zz\"\n", true},
-        {v, p, "currency: CNY\nteams: {t: {vendors: {deny: [onne]}}}\n", NULL,
-         "error: no vendor is called \"onne\"; did you mean \"one\"?", true},
-        {v, p, "currency: CNY\nteams: {t: {models: {allow: ['q*', mm]}}}\n",
-         NULL, "warning: \"q*\" matches nothing", false},
-        {v, "prices: {two: {mm: {input: 1, output: 1}}}\n", c, NULL,
-         "warning: a price of \"two\", but no vendor is so called", false},
-        {v, "prices: {one: {mn: {input: 1, output: 1}}}\n", c, NULL,
-         "warning: a price of \"mn\", but \"one\" has no such model; did you "
-         "mean \"mm\"?",
-         false},
-        {v, "prices: {one: {mm: {currency: USD, input: 1, output: 1}}}\n", c,
-         NULL, "warning: prices in USD, but no exchange rate leads to CNY",
-         false},
-        {v,
-         "prices:\n"
-         "  one:\n"
-         "    mm:\n"
-         "      - {input: 1, output: 1}\n"
-         "      - {from: 2026-01-01, input: 2, output: 2}\n",
-         c, NULL,
-         "prices.yaml:5:9: warning: this price of \"one/mm\" is never used: "
-         "the one in line 4 holds",
-         false},
-        {v, "prices: {}\n", c, NULL,
-         "vendors.yaml:2:3: warning: 1 of 1 models of \"one\" have no price",
-         false},
-        {v, p, c,
-         "- {id: abcdefgh, team: gone, digest: "
-         "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-         "\"}\n",
-         "warning: key abcdefgh is of team \"gone\"", false},
-        {v, p, "currency: CNY\nteams: {t: {}}\n",
-         "- {id: short, team: t, digest: "
-         "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-         "\"}\n",
-         "error: a key's id is 8 letters and digits, not \"short\"", true},
-    };
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct yaml y = {rows[i].vendors, rows[i].prices, rows[i].policy,
-                         rows[i].keys};
+    for (size_t i = 0; i < ARRAY_LEN(complaints); i++) {
+        struct yaml y = {complaints[i].vendors, complaints[i].prices,
+                         complaints[i].policy, complaints[i].keys};
         struct snapshot *s = snapshot_try(&y, &fixture_secrets);
 
-        assert_told(rows[i].told);
-        assert_int_equal(s == NULL, rows[i].fatal);
+        assert_told(complaints[i].told);
+        assert_int_equal(s == NULL, complaints[i].fatal);
         snapshot_release(s);
     }
 }

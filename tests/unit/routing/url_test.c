@@ -12,21 +12,19 @@
 static void a_base_url_is_taken_apart(void **state)
 {
     static const struct {
-        const char *text;
-        bool tls;
-        const char *host;
+        const char *text, *host, *path;
         int port;
-        const char *path;
+        bool tls;
     } rows[] = {
-        {"https://api.example.com", true, "api.example.com", 443, ""},
-        {"https://api.example.com/", true, "api.example.com", 443, ""},
-        {"https://API.Example.com/V1", true, "api.example.com", 443, "/V1"},
-        {"http://localhost:11434/v1/", false, "localhost", 11434, "/v1"},
-        {"http://10.0.0.7/a/b//", false, "10.0.0.7", 80, "/a/b"},
-        {"https://[::1]", true, "::1", 443, ""},
-        {"https://[fe80::1]:8443/x", true, "fe80::1", 8443, "/x"},
-        {"http://my_gpu-box:1", false, "my_gpu-box", 1, ""},
-        {"http://h:65535/%20/~a;b=c", false, "h", 65535, "/%20/~a;b=c"},
+        {"https://api.example.com", "api.example.com", "", 443, true},
+        {"https://api.example.com/", "api.example.com", "", 443, true},
+        {"https://API.Example.com/V1", "api.example.com", "/V1", 443, true},
+        {"http://localhost:11434/v1/", "localhost", "/v1", 11434, false},
+        {"http://10.0.0.7/a/b//", "10.0.0.7", "/a/b", 80, false},
+        {"https://[::1]", "::1", "", 443, true},
+        {"https://[fe80::1]:8443/x", "fe80::1", "/x", 8443, true},
+        {"http://my_gpu-box:1", "my_gpu-box", "", 1, false},
+        {"http://h:65535/%20/~a;b=c", "h", "/%20/~a;b=c", 65535, false},
     };
     struct arena *a = arena_new();
 
