@@ -182,21 +182,22 @@ static const char *triple_blocks(struct tally *t, const char *p,
         for (from = p; end - p >= 16 && p - from < ROUND; p += 15) {
             __m128i v = load(p);
             __m128i han = _mm_and_si128(within(v, 0xe4, 5), lead);
-            int triples = _mm_movemask_epi8(within(v, 0xe0, 15));
-            int rest = LEADS & ~_mm_movemask_epi8(han);
+            unsigned triples = (unsigned)_mm_movemask_epi8(within(v, 0xe0, 15));
+            unsigned known = (unsigned)_mm_movemask_epi8(han);
 
             if ((triples & LEADS) != LEADS)
                 break;
             hans = _mm_sub_epi8(hans, han);
-            t->last = SCRIPT_HAN;
-            for (; rest; rest &= rest - 1) {
-                int at = __builtin_ctz((unsigned)rest);
+            for (unsigned rest = LEADS & ~known; rest; rest &= rest - 1) {
+                int at = __builtin_ctz(rest);
                 const char *q = p + at;
 
+                if (at > 0 && known >> (at - 3) & 1)
+                    t->last = SCRIPT_HAN;
                 count(t, script_of(json_character(&q, end)));
-                if (at < 12)
-                    t->last = SCRIPT_HAN; /* near enough, and never a run */
             }
+            if (known >> 12 & 1)
+                t->last = SCRIPT_HAN;
         }
         t->of[SCRIPT_HAN] += sum(hans);
     } while (p - from == ROUND);
