@@ -50,6 +50,9 @@ static const struct row rows[] = {
     {0,   "insufficient_quota", NULL, QUIRK_QUOTA_IS_RATE_LIMIT, FAULT_RATE_LIMITED},
     {0,   "insufficient_quota", NULL,            ALWAYS, FAULT_VENDOR_MONEY}, /* OpenAI */
 
+    /* before codes that mean something else elsewhere (Zhipu's 1002) */
+    {401, NULL, NULL,                            ALWAYS, FAULT_VENDOR_KEY},
+
     /* the vendor is too busy, whatever the status */
     {0,   "ServerOverloaded", NULL,              ALWAYS, FAULT_OVERLOADED}, /* Ark */
     {0,   "engine_overloaded_error", NULL,       ALWAYS, FAULT_OVERLOADED}, /* Moonshot */
@@ -119,7 +122,6 @@ static const struct row rows[] = {
     {200, "1004", NULL,                          ALWAYS, FAULT_VENDOR_KEY}, /* MiniMax */
     {400, NULL, "incorrect api key",             ALWAYS, FAULT_VENDOR_KEY}, /* xAI */
     {400, NULL, "api key not valid",             ALWAYS, FAULT_VENDOR_KEY}, /* Gemini */
-    {401, NULL, NULL,                            ALWAYS, FAULT_VENDOR_KEY},
     {403, NULL, NULL,                            ALWAYS, FAULT_VENDOR_KEY},
 
     /* the rest by status */

@@ -96,16 +96,20 @@ static void put(struct out *out, const char *bytes, size_t len)
     out->len += len;
 }
 
-/* Not in the middle of a character. */
+/* Drops a character that was cut in its middle. */
 static void trim(struct out *out)
 {
-    size_t at = out->len;
+    size_t at = out->len, need;
+    unsigned char lead;
 
     while (at > 0 && ((unsigned char)out->bytes[at - 1] & 0xc0) == 0x80)
         at--;
-    if (at > 0 && (unsigned char)out->bytes[at - 1] >= 0xc0 &&
-        out->len == out->limit)
-        out->len = at - 1;
+    if (at == 0 || (unsigned char)out->bytes[at - 1] < 0xc0)
+        return;
+    lead = (unsigned char)out->bytes[--at];
+    need = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (out->len - at < need)
+        out->len = at;
 }
 
 static void words(struct out *out, const char *p, const char *end)
