@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/fatal.h"
+#include "base/log.h"
 
 #include "http/tls.h"
 
@@ -90,6 +91,23 @@ static struct lane_trust *trust_of(struct lanes *lanes, const char *ca_file)
     return t;
 }
 
+/* NULL, and why: the certificates cannot be read. */
+static struct tls_context *context_of(struct lane_trust *t, char *error,
+                                      size_t error_size)
+{
+    if (!t->context)
+        t->context = tls_client_new(t->ca_file, error, error_size);
+    return t->context;
+}
+
+void lanes_warm(struct lanes *lanes)
+{
+    char error[128];
+
+    if (!context_of(trust_of(lanes, NULL), error, sizeof(error)))
+        log_line(LOG_WARN, "no_system_authorities", "reason=\"%s\"", error);
+}
+
 struct lane *lane_enter(struct lanes *lanes, const struct upstream_lane *to)
 {
     struct lane **bucket = bucket_of(lanes, to->lane), *lane = *bucket;
@@ -160,13 +178,11 @@ void lane_keep(struct conn *conn)
 int lane_begin_tls(struct conn *conn, char *error, size_t error_size)
 {
     struct lane *lane = conn->lane;
-    struct lane_trust *t = lane->trust;
+    struct tls_context *context = context_of(lane->trust, error, error_size);
 
-    if (!t->context)
-        t->context = tls_client_new(t->ca_file, error, error_size);
-    if (!t->context)
+    if (!context)
         return -1;
-    if (tls_begin(&conn->sock, t->context, lane->host, lane->port) == 0)
+    if (tls_begin(&conn->sock, context, lane->host, lane->port) == 0)
         return 0;
     snprintf(error, error_size, "out of memory beginning TLS");
     return -1;

@@ -74,6 +74,7 @@ struct lanes {
 void lanes_init(struct lanes *lanes, struct loop *loop, struct arena *arena);
 void lanes_fini(struct lanes *lanes); /* no call is left */
 void lanes_flush(struct lanes *lanes);
+void lanes_warm(struct lanes *lanes); /* upstream_warm() */
 
 /* The lane, made if new, with one call more. */
 struct lane *lane_enter(struct lanes *lanes,

@@ -102,6 +102,11 @@ void upstream_free(struct upstream *u)
     arena_free(u->arena);
 }
 
+void upstream_warm(struct upstream *u)
+{
+    lanes_warm(&u->lanes);
+}
+
 /* The end of a call */
 
 static bool may_keep(const struct upstream_call *call)

@@ -59,6 +59,11 @@ struct upstream *upstream_new(struct loop *loop) MUST_CHECK
 NON_NULL_RETURN;
 void upstream_free(struct upstream *u); /* all calls must have ended */
 
+/* Reads the system's certificates of authorities now, before the loop runs:
+ * that takes 30 ms or more, which the first call over TLS would spend in the
+ * loop otherwise. */
+void upstream_warm(struct upstream *u);
+
 struct upstream_call *upstream_start(struct upstream *u,
                                      const struct upstream_request *request,
                                      const struct upstream_watcher *watcher,
