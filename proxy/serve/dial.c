@@ -26,6 +26,9 @@
  * cancelled or times out: the dial is left alone (`on_done` NULL) until the
  * answer is in, so that the next one finds it cached.
  *
+ * A burst is spread over turns of the loop, BURST_MOST dials in each, for each
+ * costs some 100 us.
+ *
  * Callbacks of libcurl may not call libcurl: they leave marks, and settle()
  * acts on them after each curl_multi_socket_action().
  */
@@ -33,6 +36,8 @@ enum {
     CACHE_SECONDS = 60,
     LOOKUP_MS = 30000, /* then even a dial left alone is ended */
     PROXY_LEN_MOST = 512,
+    BURST_MOST = 16,
+    SPARE_MOST = 64, /* handles kept for the next dials */
     KEEPALIVE_IDLE_S = 60,
     KEEPALIVE_EVERY_S = 20,
 };
@@ -58,8 +63,10 @@ struct dialer {
     CURLM *multi;
     struct event timer; /* libcurl's */
     struct event nudge; /* ours: settle() is due */
-    struct pool watches;
-    struct dial *looking, *running, *ready, *spare;
+    struct pool watches, dials;
+    struct dial *looking, *running, *spare;
+    struct dial *ready, **ready_end; /* a queue */
+    int n_spare, n_burst;
 };
 
 /* libcurl's wish to know about one socket. */
@@ -79,12 +86,31 @@ static void list_put(struct dial **list, struct dial *dial)
     *list = dial;
 }
 
-static void list_move(struct dial *dial, struct dial **list)
+static void list_cut(struct dial *dial)
 {
+    struct dialer *d = dial->dialer;
+
     *dial->prev = dial->next;
     if (dial->next)
         dial->next->prev = dial->prev;
+    if (d->ready_end == &dial->next)
+        d->ready_end = dial->prev;
+}
+
+static void list_move(struct dial *dial, struct dial **list)
+{
+    list_cut(dial);
     list_put(list, dial);
+}
+
+static void make_ready(struct dial *dial)
+{
+    struct dialer *d = dial->dialer;
+
+    dial->next = NULL;
+    dial->prev = d->ready_end;
+    *d->ready_end = dial;
+    d->ready_end = &dial->next;
 }
 
 static void settle_soon(struct dialer *d)
@@ -97,9 +123,12 @@ static void settle_soon(struct dialer *d)
 
 static void on_nudge(evutil_socket_t fd, short what, void *arg)
 {
+    struct dialer *d = arg;
+
     (void)fd;
     (void)what;
-    settle(arg);
+    d->n_burst = 0;
+    settle(d);
 }
 
 /* The lookup is over, well or (with a text) badly. */
@@ -109,7 +138,8 @@ static void release_followers(struct dial *leader, const char *error)
 
     while ((dial = leader->followers)) {
         snprintf(dial->error, sizeof(dial->error), "%s", error);
-        list_move(dial, &dial->dialer->ready);
+        list_cut(dial);
+        make_ready(dial);
     }
 }
 
@@ -231,7 +261,9 @@ struct dialer *dialer_new(struct loop *loop)
 
     pthread_once(&once, global_init);
     *d = (struct dialer){.loop = loop, .arena = arena};
+    d->ready_end = &d->ready;
     pool_init(&d->watches, sizeof(struct watch));
+    pool_init(&d->dials, sizeof(struct dial));
     d->multi = curl_multi_init();
     if (!d->multi)
         fatal("out of memory making a dialer");
@@ -282,15 +314,12 @@ static void leave_multi(struct dial *dial)
     dial->in_multi = false;
 }
 
-static void clean_up(struct dial *list)
+static void dial_free(struct dial *dial)
 {
-    struct dial *next;
-
-    for (; list; list = next) {
-        next = list->next;
-        leave_multi(list);
-        curl_easy_cleanup(list->easy);
-    }
+    leave_multi(dial);
+    list_cut(dial);
+    curl_easy_cleanup(dial->easy);
+    pool_give(&dial->dialer->dials, dial);
 }
 
 void dialer_free(struct dialer *d)
@@ -298,12 +327,15 @@ void dialer_free(struct dialer *d)
     if (!d)
         return;
     ENSURE(!d->running && !d->ready);
-    clean_up(d->looking); /* left alone, all of them */
-    clean_up(d->spare);
+    while (d->looking)
+        dial_free(d->looking); /* left alone, all of them */
+    while (d->spare)
+        dial_free(d->spare);
     curl_multi_cleanup(d->multi);
     event_del(&d->timer);
     event_del(&d->nudge);
     pool_fini(&d->watches);
+    pool_fini(&d->dials);
     arena_free(d->arena);
 }
 
@@ -325,6 +357,11 @@ static void retire(struct dial *dial)
         settle_soon(d);
     release_followers(dial, "");
     dial->on_done = NULL;
+    if (d->n_spare == SPARE_MOST) {
+        dial_free(dial);
+        return;
+    }
+    d->n_spare++;
     list_move(dial, &d->spare);
 }
 
@@ -377,6 +414,7 @@ static void proceed(struct dial *dial)
         list_move(dial, &leader->followers);
         return;
     }
+    d->n_burst++;
     list_move(dial, dial->by_name ? &d->looking : &d->running);
     dial->in_multi = true;
     if (curl_multi_add_handle(d->multi, dial->easy) != CURLM_OK)
@@ -417,13 +455,13 @@ static struct dial *dial_new(struct dialer *d)
     struct dial *dial = d->spare;
 
     if (dial) {
-        list_move(dial, &d->ready);
+        d->n_spare--;
+        list_cut(dial);
         return dial;
     }
-    dial = arena_alloc(d->arena, sizeof(*dial));
+    dial = pool_take(&d->dials);
     dial->dialer = d;
     dial->easy = easy_new(dial);
-    list_put(&d->ready, dial);
     return dial;
 }
 
@@ -440,13 +478,13 @@ struct dial *dial_start(struct dialer *d, const struct dial_to *to,
     dial->error[0] = '\0';
     dial->deadline = (struct loop_timer){.fn = on_deadline, .arg = dial};
     timer_set(d->loop, &dial->deadline, to->timeout_ms);
-    if (aim(dial, to) == 0) {
-        proceed(dial);
-        return dial;
-    }
-    snprintf(dial->error, sizeof(dial->error),
-             "not a host or forward proxy that can be dialled");
+    make_ready(dial);
     settle_soon(d);
+    if (aim(dial, to) != 0)
+        snprintf(dial->error, sizeof(dial->error),
+                 "not a host or forward proxy that can be dialled");
+    else if (d->n_burst < BURST_MOST)
+        proceed(dial);
     return dial;
 }
 
@@ -502,10 +540,12 @@ static void settle(struct dialer *d)
         if (message->msg == CURLMSG_DONE)
             conclude((void *)private, result);
     }
-    while ((dial = d->ready)) {
+    while ((dial = d->ready) && d->n_burst < BURST_MOST) {
         if (dial->error[0])
             finish(dial, -1, dial->error);
         else
             proceed(dial);
     }
+    if (d->ready)
+        settle_soon(d);
 }
