@@ -179,11 +179,12 @@ static void a_name_is_an_alias_then_an_offer_then_a_model(void **state)
 /* A letter for each offer in order, '.' where the team may not use it. */
 static const char *allowed_to(const struct snapshot *s, const char *team)
 {
+    static const char letters[] = "abcdefgh", dots[] = "........";
     static char text[16];
     const struct team *t = team ? snapshot_find_team(s, team) : NULL;
 
     for (size_t i = 0; i < s->n_offers; i++)
-        text[i] = team_allows(s, t, &s->offers[i]) ? "abcdefgh"[i] : '.';
+        text[i] = (team_allows(s, t, &s->offers[i]) ? letters : dots)[i];
     text[s->n_offers] = '\0';
     return text;
 }
