@@ -1,4 +1,4 @@
-/* answer_test.c - answers in one piece, and refusals: through the adapter. */
+/* openai_answer_test.c - answers in one piece, and refusals: through the adapter. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
