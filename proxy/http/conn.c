@@ -273,8 +273,11 @@ static short wanted(struct http_conn *c)
 void conn_watch(struct http_conn *c)
 {
     struct event_base *base = loop_events(c->server->loop);
-    short want = c->state == CONN_DEAD ? c->interest : wanted(c);
+    short want;
 
+    if (c->state == CONN_DEAD)
+        return;
+    want = wanted(c);
     if (want == c->interest)
         return;
     if (c->interest)

@@ -1,5 +1,6 @@
 #include "http/fields.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum {
@@ -78,35 +79,39 @@ bool word_is(struct slice s, const char *lower, size_t len)
     return true;
 }
 
-/* Eight bytes at a time: does any lie below `n`, or equal DEL? */
-static uint64_t any_below(uint64_t x, uint64_t n)
+/* The high bit of each byte that is below `n`; of those above one that is, it
+ * may be set wrongly. */
+static uint64_t below(uint64_t x, uint64_t n)
 {
     const uint64_t ones = 0x0101010101010101ULL;
 
     return (x - ones * n) & ~x & (ones << 7);
 }
 
-/* The first control character but tab, at the latest the head's last CR. */
+/* The first control character, or `end`. Eight bytes at a time. */
+static const char *control(const char *at, const char *end)
+{
+    const uint64_t dels = 0x7f7f7f7f7f7f7f7fULL;
+    uint64_t x, odd;
+
+    for (; end - at >= 8; at += 8) {
+        memcpy(&x, at, 8);
+        x = le64toh(x);
+        odd = below(x, 0x20) | below(x ^ dels, 1);
+        if (odd)
+            return at + __builtin_ctzll(odd) / 8;
+    }
+    while (at < end && (unsigned char)*at >= 0x20 && *at != 0x7f)
+        at++;
+    return at;
+}
+
+/* The first control character but tab: at the latest the head's last CR. */
 static const char *text_end(const char *at, const char *end)
 {
-    while (at < end) {
-        uint64_t x;
-
-        if (end - at >= 8) {
-            memcpy(&x, at, 8);
-            if (!any_below(x, 0x20) &&
-                !any_below(x ^ 0x7f7f7f7f7f7f7f7fULL, 1)) {
-                at += 8;
-                continue;
-            }
-        }
-        for (int i = 0; i < 8 && at < end; i++, at++) {
-            unsigned char c = (unsigned char)*at;
-
-            if ((c < 0x20 && c != '\t') || c == 0x7f)
-                return at;
-        }
-    }
+    at = control(at, end);
+    while (at < end && *at == '\t')
+        at = control(at + 1, end);
     return at;
 }
 

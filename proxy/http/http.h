@@ -87,7 +87,8 @@ void http_server_listen(struct http_server *s, int fd, struct tls_context *tls);
 void http_server_tls(struct http_server *s, struct tls_context *tls);
 
 /* No new connections; idle ones are closed; each other one after its reply
- * ("Connection: close"). on_idle runs when none is left, maybe at once. */
+ * ("Connection: close"). on_idle runs when none is left, maybe at once; it
+ * must not free the server itself. */
 void http_server_drain(struct http_server *s, void (*on_idle)(void *arg),
                        void *arg);
 size_t http_server_connections(const struct http_server *s);
