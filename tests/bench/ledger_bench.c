@@ -48,9 +48,11 @@ static void put_one(int w)
     world_receipt(&r, snapshot);
     r.n_attempts = (uint32_t)n_attempts;
     r.n_others = (uint32_t)n_others;
-    r.chosen = r.n_attempts > 1 ? 1 : 0;
-    if (r.n_attempts == 1)
-        r.attempts[0] = r.attempts[1];
+    r.chosen = (int32_t)n_attempts - 1;
+    for (long i = 0; i < n_attempts; i++) {
+        r.attempts[i] = r.attempts[i < n_attempts - 1 ? 0 : 1];
+        receipt_id_new(r.attempts[i].id);
+    }
     recorder_put(recorder, w, &r);
     n_put++;
 }
