@@ -59,7 +59,7 @@ static void put_one(int w)
 
 static void *work(void *arg)
 {
-    int w = (int)(intptr_t)arg;
+    int w = *(const int *)arg;
     int64_t begin = clock_ns(CLOCK_MONOTONIC), cpu;
     int64_t until = begin + seconds * 1000000000, now;
     int64_t n = 0;
@@ -78,17 +78,23 @@ static void *work(void *arg)
     return NULL;
 }
 
+static long number_at(int i, int argc, char **argv, long otherwise)
+{
+    return i < argc ? strtol(argv[i], NULL, 10) : otherwise;
+}
+
 int main(int argc, char **argv)
 {
     const char *dir = argc > 1 ? argv[1] : "ledger-bench";
+    int workers[WORKERS] = {0, 1};
     pthread_t threads[WORKERS];
     int64_t begin_ns, cpu_ns;
     char error[256];
 
-    rate = argc > 2 ? atol(argv[2]) : 10000;
-    seconds = argc > 3 ? atol(argv[3]) : seconds;
-    n_attempts = argc > 4 ? atol(argv[4]) : n_attempts;
-    n_others = argc > 5 ? atol(argv[5]) : n_others;
+    rate = number_at(2, argc, argv, 10000);
+    seconds = number_at(3, argc, argv, seconds);
+    n_attempts = number_at(4, argc, argv, n_attempts);
+    n_others = number_at(5, argc, argv, n_others);
     snapshot = world_new(1);
     recorder = recorder_new(dir, WORKERS, error, sizeof(error));
     if (!recorder) {
@@ -98,7 +104,7 @@ int main(int argc, char **argv)
     begin_ns = clock_ns(CLOCK_MONOTONIC);
     cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     for (int w = 0; w < WORKERS; w++)
-        pthread_create(&threads[w], NULL, work, (void *)(intptr_t)w);
+        pthread_create(&threads[w], NULL, work, &workers[w]);
     for (int w = 0; w < WORKERS; w++)
         pthread_join(threads[w], NULL);
     recorder_free(recorder);
