@@ -28,6 +28,15 @@ static int64_t estimate(const struct offer *offer, const struct query *query)
                               query->image_bytes);
 }
 
+static int64_t scaled(int64_t tokens, int32_t ppm)
+{
+    __int128 product = (__int128)tokens * ppm + PPM / 2;
+
+    if (product < INT64_MAX)
+        return (int64_t)product / PPM; /* the same, without a call */
+    return (int64_t)(product / PPM);
+}
+
 static struct usage expected_of(int64_t input, const struct offer *offer,
                                 const struct query *query,
                                 const struct offer_state *state)
@@ -38,7 +47,7 @@ static struct usage expected_of(int64_t input, const struct offer *offer,
     int64_t n = query->n > 1 ? at_most(query->n, CHOICES_MOST) : 1;
 
     if (state->input_ppm > 0)
-        input = (int64_t)(((__int128)input * state->input_ppm + PPM / 2) / PPM);
+        input = scaled(input, state->input_ppm);
     if (query->max_tokens > 0)
         output = at_most(output, query->max_tokens);
     if (most > 0)
@@ -141,31 +150,55 @@ static const struct place_in_line *order(struct place_in_line *list,
     return list;
 }
 
-/* The listed ones in order, then the others as found. */
-static void line_up(struct decision *out, const struct verdict *found,
-                    struct arena *a)
+/* Brings v[from[i]] to v[i], for all i, each moved once. Destroys `from`. */
+static void rearrange(struct verdict *v, uint32_t *from, uint32_t n)
 {
-    size_t n = out->n_listed, listed = 0, others = n;
+    for (uint32_t i = 0; i < n; i++) {
+        struct verdict first;
+        uint32_t at = i;
+
+        if (from[i] == i)
+            continue;
+        first = v[i];
+        while (from[at] != i) {
+            uint32_t next = from[at];
+
+            v[at] = v[next];
+            from[at] = at;
+            at = next;
+        }
+        v[at] = first;
+        from[at] = at;
+    }
+}
+
+/* The listed ones in order, then the others as found. */
+static void line_up(struct decision *d, struct arena *a)
+{
+    size_t n = d->n_listed, listed = 0, others = n;
     struct place_in_line *list = arena_alloc(a, 2 * n * sizeof(*list));
+    uint32_t *from = arena_alloc(a, d->n_verdicts * sizeof(*from));
     const struct place_in_line *line;
 
-    for (uint32_t i = 0; i < out->n_verdicts; i++) {
-        const struct verdict *v = &found[i];
+    for (uint32_t i = 0; i < d->n_verdicts; i++) {
+        const struct verdict *v = &d->verdicts[i];
 
-        if (v->why == WHY_LISTED)
-            list[listed++] = (struct place_in_line){
-                .nanos = v->compared.nanos,
-                .latency_rank =
-                    v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX,
-                .at = i,
-                .name = v->offer->name,
-            };
-        else
-            out->verdicts[others++] = *v;
+        if (v->why != WHY_LISTED) {
+            from[others++] = i;
+            continue;
+        }
+        list[listed++] = (struct place_in_line){
+            .nanos = v->compared.nanos,
+            .latency_rank =
+                v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX,
+            .at = i,
+            .name = v->offer->name,
+        };
     }
     line = order(list, list + n, n);
     for (size_t i = 0; i < n; i++)
-        out->verdicts[i] = found[line[i].at];
+        from[i] = line[i].at;
+    rearrange(d->verdicts, from, d->n_verdicts);
 }
 
 void decide(struct decision *out, const struct snapshot *snapshot,
@@ -175,13 +208,11 @@ void decide(struct decision *out, const struct snapshot *snapshot,
     struct offer_set set =
         snapshot_resolve(snapshot, query->team, query->asked);
     struct counted counted = {.family = -1};
-    struct verdict *found;
 
     *out = (struct decision){0};
     if (set.n == 0)
         return;
-    found = arena_alloc(a, set.n * sizeof(*found));
-    out->verdicts = arena_alloc(a, set.n * sizeof(*found));
+    out->verdicts = arena_alloc(a, set.n * sizeof(*out->verdicts));
     out->n_verdicts = (uint32_t)set.n;
     for (size_t i = 0; i < set.n; i++) {
         struct sifting sifting = {
@@ -191,10 +222,10 @@ void decide(struct decision *out, const struct snapshot *snapshot,
             .offer = set.offers[i],
         };
 
-        judge(&found[i], &sifting, &counted);
-        out->n_listed += found[i].why == WHY_LISTED;
+        judge(&out->verdicts[i], &sifting, &counted);
+        out->n_listed += out->verdicts[i].why == WHY_LISTED;
     }
-    line_up(out, found, a);
+    line_up(out, a);
 }
 
 void query_of_chat(struct query *out, const struct chat *chat,
