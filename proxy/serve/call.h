@@ -12,8 +12,8 @@
 #include "base/buf.h"
 #include "base/pool.h"
 
-#include "serve/answer.h"
 #include "serve/dial.h"
+#include "serve/incoming.h"
 #include "serve/lane.h"
 #include "serve/upstream.h"
 
@@ -46,7 +46,7 @@ struct upstream_call {
     const struct slice *parts; /* not yet sent: from `sent` of the first */
     size_t n_parts, sent;
 
-    struct answer answer;
+    struct incoming incoming;
     struct buf rest; /* read before a pause, not yet given on */
 
     struct upstream_call *again_next, **again_prev;

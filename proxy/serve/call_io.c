@@ -110,24 +110,25 @@ static bool goes_on(struct upstream_call *call, enum fault fault)
 static bool give_on(struct upstream_call *call, struct slice *in)
 {
     const struct upstream_watcher *w = &call->watcher;
-    struct answer_piece piece;
+    struct incoming_piece piece;
     bool given = false;
 
     while (!call->paused) {
-        enum answer_step step = answer_next(&call->answer, in, &piece);
+        enum incoming_step step = incoming_next(&call->incoming, in, &piece);
         enum fault fault;
 
-        if (step == ANSWER_WANTS)
+        if (step == INCOMING_WANTS)
             break;
-        if (step == ANSWER_WHOLE || step == ANSWER_GARBLED) {
+        if (step == INCOMING_WHOLE || step == INCOMING_GARBLED) {
             call->stray = in->len > 0;
-            call_finish(call, step == ANSWER_WHOLE ? FAULT_NONE : FAULT_GARBLED,
-                        step == ANSWER_WHOLE ? "" : piece.why);
+            call_finish(call,
+                        step == INCOMING_WHOLE ? FAULT_NONE : FAULT_GARBLED,
+                        step == INCOMING_WHOLE ? "" : piece.why);
             return false;
         }
         call->busy = given = true;
-        fault = step == ANSWER_HEAD ? w->on_head(call->data, &piece.head)
-                                    : w->on_body(call->data, piece.body);
+        fault = step == INCOMING_HEAD ? w->on_head(call->data, &piece.head)
+                                      : w->on_body(call->data, piece.body);
         if (!goes_on(call, fault))
             return false;
     }
@@ -176,7 +177,7 @@ static ssize_t read_some(struct sock *sock, char *into, bool *more)
 static void ended(struct upstream_call *call, bool clean)
 {
     const char *why;
-    enum fault fault = answer_end(&call->answer, clean, &why);
+    enum fault fault = incoming_end(&call->incoming, clean, &why);
 
     if (fault == FAULT_HUNG_UP && !call->sent_any) {
         fault = FAULT_UNREACHABLE;

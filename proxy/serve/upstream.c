@@ -111,7 +111,7 @@ void upstream_warm(struct upstream *u)
 
 static bool may_keep(const struct upstream_call *call)
 {
-    return call->answer.keep_alive && upstream_sent_all(call) &&
+    return call->incoming.keep_alive && upstream_sent_all(call) &&
            !call->write_broken && !call->stray &&
            !sock_pending(&call->conn->sock);
 }
@@ -152,7 +152,7 @@ static void detach(struct upstream_call *call, bool whole)
 
 void call_free(struct upstream_call *call)
 {
-    answer_fini(&call->answer);
+    incoming_fini(&call->incoming);
     buf_fini(&call->rest);
     pool_give(&call->upstream->calls, call);
 }
@@ -278,7 +278,7 @@ struct upstream_call *upstream_start(struct upstream *u,
         .deadline = {.fn = on_deadline, .arg = call},
     };
     u->n_active++;
-    answer_init(&call->answer, request->head_limit);
+    incoming_init(&call->incoming, request->head_limit);
     buf_init(&call->rest, CALL_READ_BYTES);
     call->lane = lane_enter(&u->lanes, to);
     call->conn = lane_take(call->lane);

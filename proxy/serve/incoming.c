@@ -1,20 +1,20 @@
-#include "serve/answer.h"
+#include "serve/incoming.h"
 
-void answer_init(struct answer *a, size_t head_limit_bytes)
+void incoming_init(struct incoming *a, size_t head_limit_bytes)
 {
-    *a = (struct answer){.head_limit = head_limit_bytes};
+    *a = (struct incoming){.head_limit = head_limit_bytes};
     buf_init(&a->held, head_limit_bytes);
 }
 
-void answer_fini(struct answer *a)
+void incoming_fini(struct incoming *a)
 {
     buf_fini(&a->held);
 }
 
-static enum answer_step garbled(struct answer_piece *out, const char *why)
+static enum incoming_step garbled(struct incoming_piece *out, const char *why)
 {
     out->why = why;
-    return ANSWER_GARBLED;
+    return INCOMING_GARBLED;
 }
 
 static struct slice cut(struct slice *in, size_t n)
@@ -27,7 +27,7 @@ static struct slice cut(struct slice *in, size_t n)
 }
 
 /* The whole head, wherever it lies, or len 0 and *in taken in: not yet. */
-static struct slice collect_head(struct answer *a, struct slice *in)
+static struct slice collect_head(struct incoming *a, struct slice *in)
 {
     size_t had = a->held.len;
     size_t room = a->head_limit - had;
@@ -46,74 +46,74 @@ static struct slice collect_head(struct answer *a, struct slice *in)
     return (struct slice){a->held.bytes, end};
 }
 
-static enum answer_step take_head(struct answer *a, struct slice *in,
-                                  struct answer_piece *out)
+static enum incoming_step take_head(struct incoming *a, struct slice *in,
+                                    struct incoming_piece *out)
 {
     struct slice head = collect_head(a, in);
 
     if (!head.len)
         return a->held.len >= a->head_limit
                    ? garbled(out, "the answer's head is too long")
-                   : ANSWER_WANTS;
+                   : INCOMING_WANTS;
     a->seen = 0;
     out->head.headers = out->headers;
-    if (http_parse_answer(&out->head, head, ANSWER_HEADERS_MOST, &out->why))
-        return ANSWER_GARBLED;
+    if (http_parse_answer(&out->head, head, INCOMING_HEADERS_MOST, &out->why))
+        return INCOMING_GARBLED;
     if (out->head.status == 101)
         return garbled(out, "the vendor switched protocols unasked");
     if (out->head.status < 200) {
         buf_fini(&a->held);
-        if (++a->n_interim > ANSWER_INTERIM_MOST)
+        if (++a->n_interim > INCOMING_INTERIM_MOST)
             return garbled(out, "too many interim answers");
-        return in->len ? take_head(a, in, out) : ANSWER_WANTS;
+        return in->len ? take_head(a, in, out) : INCOMING_WANTS;
     }
     a->has_head = true;
     a->left = out->head.body_len;
     a->keep_alive = out->head.keep_alive && a->left != HTTP_UNTIL_CLOSE;
-    return ANSWER_HEAD;
+    return INCOMING_HEAD;
 }
 
-static enum answer_step take_chunks(struct answer *a, struct slice *in,
-                                    struct answer_piece *out)
+static enum incoming_step take_chunks(struct incoming *a, struct slice *in,
+                                      struct incoming_piece *out)
 {
     while (!a->chunks.done) {
         if (!in->len)
-            return ANSWER_WANTS;
+            return INCOMING_WANTS;
         out->body.len = 0;
         if (http_chunks_next(&a->chunks, in, &out->body) != 0)
             return garbled(out, "the answer's chunks are malformed");
         if (out->body.len)
-            return ANSWER_BODY;
+            return INCOMING_BODY;
     }
     a->left = 0;
-    return ANSWER_WHOLE;
+    return INCOMING_WHOLE;
 }
 
-enum answer_step answer_next(struct answer *a, struct slice *in,
-                             struct answer_piece *out)
+enum incoming_step incoming_next(struct incoming *a, struct slice *in,
+                                 struct incoming_piece *out)
 {
     size_t n = in->len;
 
     a->any = a->any || n;
     if (!a->has_head)
-        return n ? take_head(a, in, out) : ANSWER_WANTS;
+        return n ? take_head(a, in, out) : INCOMING_WANTS;
     if (a->held.block)
         buf_fini(&a->held);
     if (a->left == HTTP_CHUNKED)
         return take_chunks(a, in, out);
     if (a->left == 0)
-        return ANSWER_WHOLE;
+        return INCOMING_WHOLE;
     if (!n)
-        return ANSWER_WANTS;
+        return INCOMING_WANTS;
     if (a->left > 0) {
         n = (uint64_t)a->left < n ? (size_t)a->left : n;
         a->left -= (int64_t)n;
     }
     out->body = cut(in, n);
-    return ANSWER_BODY;
+    return INCOMING_BODY;
 }
 
-enum fault answer_end(const struct answer *a, bool clean, const char **why)
+enum fault incoming_end(const struct incoming *a, bool clean, const char **why)
 {
     if (!a->has_head) {
         *why = a->any ? "the vendor hung up in the head of its answer"

@@ -1,4 +1,4 @@
-#include "serve/answer.h"
+#include "serve/incoming.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,26 +14,26 @@ enum {
 };
 
 struct outcome {
-    enum answer_step end;
+    enum incoming_step end;
     int status;
     size_t taken, body_len;
     uint32_t body_sum;
 };
 
-static void take(struct answer *a, struct slice in, struct outcome *out)
+static void take(struct incoming *a, struct slice in, struct outcome *out)
 {
-    struct answer_piece piece;
+    struct incoming_piece piece;
     size_t len = in.len;
 
-    while (out->end != ANSWER_WHOLE && out->end != ANSWER_GARBLED) {
-        out->end = answer_next(a, &in, &piece);
-        if (out->end == ANSWER_WANTS)
+    while (out->end != INCOMING_WHOLE && out->end != INCOMING_GARBLED) {
+        out->end = incoming_next(a, &in, &piece);
+        if (out->end == INCOMING_WANTS)
             break;
-        if (out->end == ANSWER_HEAD)
+        if (out->end == INCOMING_HEAD)
             out->status = piece.head.status;
-        for (size_t i = 0; out->end == ANSWER_BODY && i < piece.body.len; i++)
+        for (size_t i = 0; out->end == INCOMING_BODY && i < piece.body.len; i++)
             out->body_sum = out->body_sum * 31 + (uint8_t)piece.body.bytes[i];
-        if (out->end == ANSWER_BODY)
+        if (out->end == INCOMING_BODY)
             out->body_len += piece.body.len;
     }
     out->taken += len - in.len;
@@ -41,10 +41,10 @@ static void take(struct answer *a, struct slice in, struct outcome *out)
 
 static struct outcome outcome_of(struct slice all, uint32_t seed)
 {
-    struct outcome out = {.end = ANSWER_WANTS};
-    struct answer a;
+    struct outcome out = {.end = INCOMING_WANTS};
+    struct incoming a;
 
-    answer_init(&a, HEAD_LIMIT);
+    incoming_init(&a, HEAD_LIMIT);
     while (all.len) {
         size_t n = seed ? seed % 61 + 1 : all.len;
         char *copy;
@@ -61,7 +61,7 @@ static struct outcome outcome_of(struct slice all, uint32_t seed)
         all.len -= n;
         seed = seed ? seed * 1103515245U + 12345U : 0;
     }
-    answer_fini(&a);
+    incoming_fini(&a);
     return out;
 }
 
@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (whole.end != cut.end || whole.status != cut.status ||
         whole.body_len < cut.body_len)
         abort();
-    if (whole.end != ANSWER_GARBLED &&
+    if (whole.end != INCOMING_GARBLED &&
         (whole.taken != cut.taken || whole.body_len != cut.body_len ||
          whole.body_sum != cut.body_sum))
         abort();

@@ -1,4 +1,4 @@
-#include "serve/answer.h"
+#include "serve/incoming.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,27 +23,27 @@ struct outcome {
     const char *why;
 };
 
-static void take(struct answer *a, struct slice in, struct outcome *out)
+static void take(struct incoming *a, struct slice in, struct outcome *out)
 {
     /* A copy of the very size: a byte read beyond it shows. */
     char *copy = malloc(in.len ? in.len : 1);
     struct slice rest = {copy, in.len};
-    struct answer_piece piece;
+    struct incoming_piece piece;
 
     assert_non_null(copy);
     memcpy(copy, in.bytes, in.len);
     while (out->fault == FAULT_COUNT) {
-        enum answer_step step = answer_next(a, &rest, &piece);
+        enum incoming_step step = incoming_next(a, &rest, &piece);
 
-        if (step == ANSWER_WANTS)
+        if (step == INCOMING_WANTS)
             break;
-        if (step == ANSWER_HEAD)
+        if (step == INCOMING_HEAD)
             out->status = piece.head.status;
-        if (step == ANSWER_BODY)
+        if (step == INCOMING_BODY)
             strncat(out->body, piece.body.bytes, piece.body.len);
-        if (step == ANSWER_WHOLE)
+        if (step == INCOMING_WHOLE)
             out->fault = FAULT_NONE;
-        if (step != ANSWER_GARBLED)
+        if (step != INCOMING_GARBLED)
             continue;
         out->fault = FAULT_GARBLED;
         out->why = piece.why;
@@ -57,29 +57,29 @@ static struct outcome outcome_of(struct slice all, size_t first, size_t second,
                                  bool clean)
 {
     struct outcome out = {.fault = FAULT_COUNT};
-    struct answer a;
+    struct incoming a;
 
-    answer_init(&a, HEAD_LIMIT);
+    incoming_init(&a, HEAD_LIMIT);
     take(&a, (struct slice){all.bytes, first}, &out);
     take(&a, (struct slice){all.bytes + first, second - first}, &out);
     take(&a, (struct slice){all.bytes + second, all.len - second}, &out);
     if (out.fault == FAULT_COUNT)
-        out.fault = answer_end(&a, clean, &out.why);
-    answer_fini(&a);
+        out.fault = incoming_end(&a, clean, &out.why);
+    incoming_fini(&a);
     return out;
 }
 
 static struct outcome outcome_of_bytes(struct slice all, bool clean)
 {
     struct outcome out = {.fault = FAULT_COUNT};
-    struct answer a;
+    struct incoming a;
 
-    answer_init(&a, HEAD_LIMIT);
+    incoming_init(&a, HEAD_LIMIT);
     for (size_t i = 0; i < all.len; i++)
         take(&a, (struct slice){all.bytes + i, 1}, &out);
     if (out.fault == FAULT_COUNT)
-        out.fault = answer_end(&a, clean, &out.why);
-    answer_fini(&a);
+        out.fault = incoming_end(&a, clean, &out.why);
+    incoming_fini(&a);
     return out;
 }
 
@@ -230,13 +230,13 @@ static void only_an_answer_that_frames_itself_leaves_a_connection(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         struct outcome out = {.fault = FAULT_COUNT};
-        struct answer a;
+        struct incoming a;
 
-        answer_init(&a, HEAD_LIMIT);
+        incoming_init(&a, HEAD_LIMIT);
         take(&a, slice_of(heads[i].bytes), &out);
         assert_int_equal(out.status, 200);
         assert_int_equal(a.keep_alive, heads[i].keep);
-        answer_fini(&a);
+        incoming_fini(&a);
     }
 }
 
