@@ -1,6 +1,5 @@
-#include "serve/serve.h"
-
 #include "cli/options.h"
+#include "serve/serve.h"
 
 static const struct option_row options[] = {
     OPTION_CONF,
