@@ -38,11 +38,11 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 say "1. Building (the first time takes a minute or two)"
 sh tests/install.sh build
 log=$(mktemp)
-if ! { cmake --preset release -DBIJIA_TESTS=OFF && cmake --build --preset release; } >"$log" 2>&1; then
+if ! { cmake --preset release -B build/serve -DBIJIA_TESTS=OFF && cmake --build build/serve; } >"$log" 2>&1; then
     tail -n 40 "$log"; rm -f "$log"; exit 1
 fi
 rm -f "$log"
-bijia=$PWD/build/release/proxy/bijia
+bijia=$PWD/build/serve/proxy/bijia
 "$bijia" --version
 
 # A port that is taken (two quickstarts, another server) is no reason to fail.
