@@ -1,3 +1,4 @@
+#include "http/fields.h"
 #include "http/parse.h"
 
 /*
@@ -5,7 +6,7 @@
  *     ^                                 |                             |
  *     +---------------------------------|-----------------------------+
  *                            last chunk v
- *                    LINE [TRAILER ... -> TRAILER_LF] -> END_LF -> done
+ *            LINE [NAME ... -> TRAILER ... -> TRAILER_LF] -> END_LF -> done
  */
 enum state {
     SIZE,
@@ -15,6 +16,7 @@ enum state {
     DATA_CR,
     DATA_LF,
     LINE, /* the start of a trailer line, or of the empty one */
+    NAME,
     TRAILER,
     TRAILER_LF,
     END_LF,
@@ -70,6 +72,12 @@ static int take_line_feed(struct http_chunks *c, char byte, enum state next)
     return byte == '\n' ? 0 : -1;
 }
 
+static int take_name(struct http_chunks *c, char byte)
+{
+    return char_is(byte, TOKEN) && ++c->extra_bytes <= EXTRA_BYTES_MOST ? 0
+                                                                        : -1;
+}
+
 /* A byte of the framing. */
 static int take(struct http_chunks *c, char byte)
 {
@@ -86,10 +94,13 @@ static int take(struct http_chunks *c, char byte)
     case DATA_CR: c->state = DATA_LF; return byte == '\r' ? 0 : -1;
     case DATA_LF: return take_line_feed(c, byte, SIZE);
     case LINE:
-        c->state = byte == '\r' ? END_LF : TRAILER;
-        if (byte == ' ' || byte == '\t' || byte == ':')
-            return -1;
-        return byte == '\r' ? 0 : take_extra(c, byte, TRAILER_LF);
+        c->state = byte == '\r' ? END_LF : NAME;
+        return byte == '\r' ? 0 : take_name(c, byte);
+    case NAME:
+        if (byte != ':')
+            return take_name(c, byte);
+        c->state = TRAILER;
+        return take_extra(c, byte, TRAILER_LF);
     case TRAILER: return take_extra(c, byte, TRAILER_LF);
     case TRAILER_LF: return take_line_feed(c, byte, LINE);
     case END_LF: c->done = true; return byte == '\n' ? 0 : -1;
