@@ -9,7 +9,8 @@ void edits_init(struct edits *e, struct slice body, struct arena *a)
     *e = (struct edits){.arena = a, .body = body};
 }
 
-void edits_add(struct edits *e, size_t at, size_t remove, struct slice insert)
+struct edit *edits_add(struct edits *e, size_t at, size_t remove,
+                       struct slice insert)
 {
     struct edit *edit = arena_alloc(e->arena, sizeof(*edit));
     struct edit *before = e->last;
@@ -28,6 +29,7 @@ void edits_add(struct edits *e, size_t at, size_t remove, struct slice insert)
     else
         e->first = edit;
     e->n++;
+    return edit;
 }
 
 static size_t put(struct slice *out, size_t n, struct slice piece)

@@ -31,8 +31,10 @@ struct edits {
 
 void edits_init(struct edits *e, struct slice body, struct arena *a);
 
-/* `insert` must outlive the arena. */
-void edits_add(struct edits *e, size_t at, size_t remove, struct slice insert);
+/* `insert` must outlive the arena. What is returned may still be given
+ * another `insert`. */
+struct edit *edits_add(struct edits *e, size_t at, size_t remove,
+                       struct slice insert);
 
 /* The changed body as at most EDIT_SLICES_MAX slices, which live in the
  * arena; *len is their sum. */

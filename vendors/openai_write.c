@@ -294,15 +294,17 @@ enum fault openai_write(struct wire *out, const struct manner *manner,
     };
     struct writer w = {.manner = manner, .chat = chat, .arena = a, .added = ""};
     const char *brace = memchr(chat->body.bytes, '{', chat->body.len);
+    struct edit *additions;
 
     *why = openai_refuses(manner, chat);
     if (*why)
         return FAULT_BAD_REQUEST;
     edits_init(&w.edits, chat->body, a);
+    additions = edits_add(&w.edits, (size_t)(brace - chat->body.bytes) + 1, 0,
+                          slice_of("")); /* before any change of that place */
     for (size_t i = 0; i < ARRAY_LEN(top); i++)
         top[i](&w);
-    edits_add(&w.edits, (size_t)(brace - chat->body.bytes) + 1, 0,
-              slice_of(w.added));
+    additions->insert = slice_of(w.added);
     replace(&w, chat->field[CHAT_MODEL].value, json_quote(a, slice_of(model)));
     drop_all(&w);
     openai_messages_edit(&w.edits, manner, chat);

@@ -49,6 +49,9 @@ static const struct row rows[] = {
     {"max_completion_tokens", "{\"max_tokens\":5,\"model\":\"m\",\"max_completion_tokens\":6," USER "}",
          "{\"model\":\"vm\",\"max_completion_tokens\":6," USER "}"},
 
+    {"max_completion_tokens", "{\"max_tokens\":5,\"model\":\"m\"," USER ",\"stream\":true}",
+         "{\"stream_options\":{\"include_usage\":true},\"max_completion_tokens\":5,\"model\":\"vm\"," USER ",\"stream\":true}"},
+
     /* dropped: first, last, in the middle, neighbours */
     {"drop_store", "{\"store\":true,\"model\":\"m\",\"metadata\":{\"a\":1}," USER "}",
          "{\"model\":\"vm\"," USER "}"},
