@@ -1,7 +1,7 @@
 /*
- * micro.c - what reading costs: microseconds per request and per chunk.
+ * vendors_bench.c - what reading costs: microseconds per request and per chunk.
  *
- *     build/release/tests/micro
+ *     build/release/tests/bench/vendors_bench
  *
  * Run by hand, on a release build; it judges nothing. Each line is the best
  * of several rounds, since the machine's moods only ever add.
