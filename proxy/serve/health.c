@@ -5,30 +5,17 @@
 
 #include "base/arena.h"
 
+#include "serve/breaker.h"
+
 /*
- * A slot's breaker is one word, moved by compare-and-swap, so that each
- * transition happens once however many workers see its cause:
- *
- *   generation (32 bits) | probing (1) | state (2) | failures in a row (16)
- *
- * `opened_ms` goes with the state OPEN. It is raised before the word moves and
- * never lowered, so a late writer cannot make an open breaker look older.
- *
  * Slots stand in blocks, made before their number is known to any worker.
  */
 enum {
     SLOTS_MOST = 16384,
     BLOCK_SLOTS = 256,
     NAMES = 2 * SLOTS_MOST, /* of the hash table */
-    FAILURES_MOST = 0xFFFF,
     DEFAULT_FAILURES = 5,
     DEFAULT_OPEN_MS = 10000,
-};
-
-enum state {
-    CLOSED,
-    OPEN,
-    HALF_OPEN,
 };
 
 /* A smoothed figure: its value in 1/256, and of how many samples (at most
@@ -36,8 +23,8 @@ enum state {
 typedef _Atomic uint64_t mean_word;
 
 struct slot {
-    _Alignas(64) _Atomic uint64_t breaker;
-    _Atomic int64_t opened_ms, cool_until_ms;
+    _Alignas(64) struct breaker breaker;
+    _Atomic int64_t cool_until_ms;
     mean_word latency_ms, input_ppm, output_tokens;
     const char *name; /* the main thread's */
 };
@@ -49,29 +36,6 @@ struct health {
     uint32_t n_slots;      /* the main thread's, as is what follows */
     uint16_t names[NAMES]; /* slot number + 1, or 0; open addressing */
 };
-
-struct breaker {
-    uint32_t generation;
-    bool probing;
-    enum state state;
-    uint32_t failures;
-};
-
-static struct breaker unpack(uint64_t word)
-{
-    return (struct breaker){
-        .generation = (uint32_t)(word >> 32),
-        .probing = word >> 18 & 1,
-        .state = (enum state)(word >> 16 & 3),
-        .failures = (uint32_t)(word & FAILURES_MOST),
-    };
-}
-
-static uint64_t pack(struct breaker b)
-{
-    return (uint64_t)b.generation << 32 | (uint64_t)b.probing << 18 |
-           (uint64_t)b.state << 16 | b.failures;
-}
 
 /* Slots and names */
 
@@ -148,28 +112,18 @@ void health_set_rules(struct health *h, struct health_rules rules)
 
     if (failures < 1)
         failures = 1;
-    if (failures > FAILURES_MOST)
-        failures = FAILURES_MOST;
+    if (failures > BREAKER_FAILURES_MOST)
+        failures = BREAKER_FAILURES_MOST;
     atomic_store(&h->failures, failures);
     atomic_store(&h->open_ms, rules.open_ms > 0 ? rules.open_ms : 0);
 }
 
-/* The breaker */
+/* Attempts */
 
-static bool is_due(const struct health *h, const struct slot *s, int64_t now_ms)
+static struct breaker_rules rules_of(const struct health *h)
 {
-    int64_t opened_ms = atomic_load(&s->opened_ms);
-
-    return now_ms - opened_ms >= atomic_load(&h->open_ms);
-}
-
-/* Would it let an attempt through? */
-static bool lets(const struct health *h, const struct slot *s, struct breaker b,
-                 int64_t now_ms)
-{
-    if (b.state == OPEN)
-        return is_due(h, s, now_ms);
-    return b.state == CLOSED || !b.probing;
+    return (struct breaker_rules){atomic_load(&h->failures),
+                                  atomic_load(&h->open_ms)};
 }
 
 static bool is_cool(const struct slot *s, int64_t now_ms)
@@ -182,84 +136,21 @@ bool health_begin(struct health *h, uint32_t slot, int64_t now_ms,
                   struct health_ticket *out)
 {
     struct slot *s = slot_at(h, slot);
-    uint64_t word = atomic_load(&s->breaker);
-    struct breaker b;
+    struct breaker_pass pass;
 
-    if (is_cool(s, now_ms))
+    if (is_cool(s, now_ms) ||
+        !breaker_begin(&s->breaker, rules_of(h), now_ms, &pass))
         return false;
-    do {
-        b = unpack(word);
-        if (!lets(h, s, b, now_ms))
-            return false;
-        if (b.state == CLOSED)
-            break;
-        if (b.state == OPEN)
-            b = (struct breaker){.generation = b.generation + 1,
-                                 .state = HALF_OPEN};
-        b.probing = true;
-    } while (!atomic_compare_exchange_weak(&s->breaker, &word, pack(b)));
-    *out = (struct health_ticket){slot, b.generation, b.probing};
+    *out = (struct health_ticket){slot, pass.generation, pass.probe};
     return true;
 }
 
-static void note_opening(struct slot *s, int64_t now_ms)
+static enum breaker_verdict verdict_of(enum fault fault)
 {
-    int64_t before_ms = atomic_load(&s->opened_ms);
-
-    while (before_ms < now_ms &&
-           !atomic_compare_exchange_weak(&s->opened_ms, &before_ms, now_ms))
-        ;
-}
-
-static struct breaker after_success(struct breaker b)
-{
-    if (b.state == HALF_OPEN)
-        return (struct breaker){.generation = b.generation + 1,
-                                .state = CLOSED};
-    b.failures = 0;
-    return b;
-}
-
-static struct breaker after_failure(struct breaker b, int64_t failures_most)
-{
-    if (b.state == CLOSED && b.failures + 1 < failures_most) {
-        b.failures++;
-        return b;
-    }
-    return (struct breaker){.generation = b.generation + 1, .state = OPEN};
-}
-
-/* What the end of an attempt makes of the breaker; `*moves` false: nothing,
- * for example because it began in an older generation. */
-static struct breaker after(const struct health *h, struct breaker b,
-                            struct health_ticket ticket, enum fault fault)
-{
-    if (b.generation != ticket.generation || b.state == OPEN ||
-        (b.state == HALF_OPEN && !ticket.probe))
-        return b;
     if (fault == FAULT_NONE)
-        return after_success(b);
-    if (fault_traits(fault)->blame == BLAME_OFFER)
-        return after_failure(b, atomic_load(&h->failures));
-    b.probing = false; /* no probe of a closed one can be lost by this */
-    return b;
-}
-
-static void settle(struct health *h, struct slot *s,
-                   struct health_ticket ticket, enum fault fault,
-                   int64_t now_ms)
-{
-    uint64_t word = atomic_load(&s->breaker), next;
-
-    do {
-        struct breaker to = after(h, unpack(word), ticket, fault);
-
-        next = pack(to);
-        if (next == word)
-            return;
-        if (to.state == OPEN)
-            note_opening(s, now_ms);
-    } while (!atomic_compare_exchange_weak(&s->breaker, &word, next));
+        return BREAKER_GOOD;
+    return fault_traits(fault)->blame == BLAME_OFFER ? BREAKER_BAD
+                                                     : BREAKER_NEITHER;
 }
 
 /* Smoothed figures */
@@ -317,7 +208,9 @@ void health_end(struct health *h, struct health_ticket ticket, enum fault fault,
 
     if (fault == FAULT_NONE && first_byte_ms > 0)
         mean_learn(&s->latency_ms, first_byte_ms, LATENCY_SPREAD);
-    settle(h, s, ticket, fault, now_ms);
+    breaker_end(&s->breaker, rules_of(h), now_ms,
+                (struct breaker_pass){ticket.generation, ticket.probe},
+                verdict_of(fault));
 }
 
 void health_cool(struct health *h, uint32_t slot, int64_t until_ms)
@@ -361,10 +254,10 @@ void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
                  struct health_view *out)
 {
     const struct slot *s = slot_at(h, slot);
-    struct breaker b = unpack(atomic_load(&s->breaker));
 
     *out = (struct health_view){
-        .available = !is_cool(s, now_ms) && lets(h, s, b, now_ms),
+        .available = !is_cool(s, now_ms) &&
+                     breaker_lets(&s->breaker, rules_of(h), now_ms),
         .latency_ms = mean_read(&s->latency_ms),
         .input_ppm = mean_read(&s->input_ppm),
         .output_tokens = mean_read(&s->output_tokens),
