@@ -147,7 +147,7 @@ def test_a_sender_without_end_is_cut_off(server):
         began = time.monotonic()
         c.send(request("POST", "/length", None, "Content-Length: 9999999999"))
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            while time.monotonic() - began < 5:
+            while time.monotonic() - began < 12:
                 c.send(b"x" * 100000)
                 time.sleep(0.002)
 
@@ -168,7 +168,7 @@ def test_a_slow_client_gets_408_when_its_time_is_over(start, code):
             except TimeoutError:
                 c.send(b"1")  # 10 bytes a second: never late by idleness
         took = time.monotonic() - began
-        assert 0.45 < took < 0.8
+        assert 0.45 < took < 1.5
         c.sock.settimeout(5)
         r = c.reply()
         assert (r.status, r.error["code"]) == (408, code)
@@ -188,6 +188,7 @@ def test_an_admitted_request_that_times_out_is_told():
     with Echo("body_ms=200") as echo, echo.connect() as c:
         c.send(request("POST", "/watched", None, "Content-Length: 9"))
         assert c.reply().status == 408
+        assert echo.said("gone /watched")
         assert sum("gone" in line for _, line in echo.stderr) == 1
 
 
@@ -206,13 +207,15 @@ def test_a_client_that_takes_nothing_is_dropped():
     with Echo("write_ms=500") as echo, echo.connect(rcvbuf=4096) as c:
         began = time.monotonic()
         c.send(request("GET", "/stream?n=9999&each=60000"))
-        assert echo.said("gone /stream", 3) - began > 0.4
+        assert echo.said("gone /stream", 8) - began > 0.4
         with pytest.raises(Cut):
             c.reply()
     with Echo("write_ms=500") as echo, echo.connect(rcvbuf=4096) as c:
         c.send(request("GET", "/big?size=20000000"))
-        time.sleep(1)
-        assert echo.rss()[1] == 1
+        deadline = time.monotonic() + 8
+        while echo.rss()[1] > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         assert not echo.stderr  # the reply was complete: nobody is told
 
 
