@@ -10,6 +10,9 @@
 #include "conf/conf.h"
 #include "conf/field.h"
 
+/* A million of a currency: no price or rate is higher, but a slip may be. */
+#define MOST_NANOS (1000000LL * 1000000000)
+
 struct load {
     struct conf *conf;
     struct arena *arena;
@@ -29,3 +32,28 @@ extern const struct field_table server_fields, vendors_fields, prices_fields,
  * it is of that kind. */
 const struct node *children(const struct load *l, const struct node *of,
                             enum node_kind kind, const char *what, size_t *n);
+
+/* Of prices.yaml: window.c and quota.c, before the prices. */
+void calendars_read(const struct load *l, const struct node *map);
+void windows_read(const struct load *l, const struct node *map);
+void quotas_read(const struct load *l, const struct node *map);
+
+extern const struct field_table calendar_fields, window_fields, quota_fields,
+    priced_fields;
+
+/* The rows of one model below its key: one row, a list of rows, or words that
+ * count for all of its `rows`. `priced` has its list's and its own name; the
+ * rows go to *next, which moves behind them. */
+void priced_read(const struct load *l, struct conf_priced *priced,
+                 const struct node *model, enum currency currency,
+                 struct conf_price **next);
+size_t priced_count(const struct node *model);
+
+/* The zone of that name, of a window or quota; NULL means UTC. Complains at
+ * the entry's "zone" and returns NULL if there is no such zone. */
+const struct zone *zone_of_entry(const struct load *l, const struct node *entry,
+                                 const char *name);
+
+/* "2026-11-15", "2026-11": when somebody looked. False: no such date. */
+bool as_of_parse(int64_t *out_unix_ms, const char *text) MUST_CHECK;
+const char *check_as_of(const char *text); /* a field_check */

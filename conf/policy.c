@@ -4,8 +4,6 @@
 #include "conf/check.h"
 #include "conf/files.h"
 
-#define MOST_NANOS (1000000LL * 1000000000)
-
 /* An empty `allow` would allow nothing, and looks as if it allowed all. */
 #define PATTERNS(word, member, least, text)                         \
     FIELD(conf_team, word, member, .kind = FIELD_WORDS, .init = "", \
@@ -58,6 +56,10 @@ static const struct field_table alias_fields = FIELD_TABLE(alias_rows);
 static const struct field file_rows[] = {
     FIELD(conf, "currency", currency, .kind = FIELD_CURRENCY, .init = "CNY",
           .live = true, .help = "costs are compared and told in it"),
+    FIELD(conf, "unpriced", unpriced, .kind = FIELD_CHOICE, .init = "deny",
+          .choices = "deny last", .live = true,
+          .help = "models without a price: never used, or only after all "
+                  "others"),
     BY_HAND("aliases", &alias_fields, "names that stand for several models"),
     BY_HAND("teams", &team_fields, "by name"),
 };

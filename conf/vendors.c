@@ -96,6 +96,14 @@ static const struct field vendor_rows[] = {
     FIELD(conf_vendor, "cancel_stops_billing", cancel_stops_billing,
           .kind = FIELD_YES_NO, .init = "no", .live = true,
           .help = "closing a stream ends the bill as well"),
+    FIELD(conf_vendor, "price_list", price_list, .kind = FIELD_TEXT, .init = "",
+          .max = 64, .check = check_vendor, .live = true,
+          .help = "name below \"prices\" in prices.yaml; absent: its own"),
+    FIELD(conf_vendor, "price_at", price_at, .kind = FIELD_CHOICE,
+          .init = "admission", .choices = "admission first_byte end",
+          .live = true,
+          .help = "the instant whose price bills a request that is under way "
+                  "when prices change"),
     BY_HAND("models", &model_fields, "by the vendor's own names"),
 };
 

@@ -55,6 +55,8 @@ static struct usage expected_of(int64_t input, const struct offer *offer,
     return (struct usage){
         .input_tokens = input,
         .output_tokens = output * n,
+        .tier = query->tier,
+        .thinks = (query->needs & NEED_THINKING) || offer->conf->always_thinks,
         .estimated = true,
     };
 }
@@ -88,7 +90,9 @@ static void judge(struct verdict *out, struct sifting *s,
     }
     out->expected = expected_of(counted->tokens, s->offer, s->query, &s->state);
     s->expected_input = out->expected.input_tokens;
-    s->priced = price_cost(&out->cost, s->offer, at, &out->expected);
+    price_expect(&out->expected, s->offer, at);
+    s->priced = price_cost(&out->cost, s->offer, at, &out->expected,
+                           s->state.quota_left);
     s->row = out->cost.row;
     s->comparable = s->priced && price_convert(&out->compared, s->snapshot,
                                                out->cost.total, currency, at);
@@ -99,6 +103,7 @@ static void judge(struct verdict *out, struct sifting *s,
 
 /* What order goes by, close together: the verdicts themselves are large. */
 struct place_in_line {
+    bool unpriced;
     int64_t nanos;
     uint32_t latency_rank;
     uint32_t at; /* its verdict, as found */
@@ -109,6 +114,8 @@ struct place_in_line {
 static bool stands_before(const struct place_in_line *a,
                           const struct place_in_line *b)
 {
+    if (a->unpriced != b->unpriced)
+        return b->unpriced;
     if (a->nanos != b->nanos)
         return a->nanos < b->nanos;
     if (a->latency_rank != b->latency_rank)
@@ -188,6 +195,7 @@ static void line_up(struct decision *d, struct arena *a)
             continue;
         }
         list[listed++] = (struct place_in_line){
+            .unpriced = !v->comparable,
             .nanos = v->compared.nanos,
             .latency_rank =
                 v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX,
@@ -228,6 +236,19 @@ void decide(struct decision *out, const struct snapshot *snapshot,
     line_up(out, a);
 }
 
+/* What the client wrote, in quotes; standard unless it can be read. */
+static enum service_tier tier_asked(const struct chat *chat)
+{
+    const struct chat_field *f = &chat->field[CHAT_SERVICE_TIER];
+    enum service_tier tier = TIER_STANDARD;
+
+    if (f->kind == JSON_STRING && f->value.len >= 2)
+        (void)!service_tier_find(
+            &tier, (struct slice){chat->body.bytes + f->value.at + 1,
+                                  f->value.len - 2});
+    return tier;
+}
+
 void query_of_chat(struct query *out, const struct chat *chat,
                    const struct team *team)
 {
@@ -242,6 +263,7 @@ void query_of_chat(struct query *out, const struct chat *chat,
         .max_tokens = chat->max_tokens,
         .n = chat->n,
         .stream = chat->stream,
+        .tier = tier_asked(chat),
         .chat = chat,
     };
 }

@@ -27,6 +27,7 @@ struct query {
     int64_t max_tokens; /* 0: not asked */
     int64_t n;          /* choices */
     bool stream;
+    enum service_tier tier;  /* the class of service asked for */
     const struct chat *chat; /* what adapters may refuse; NULL in replay */
 };
 
@@ -37,6 +38,7 @@ struct offer_state {
     int32_t latency_ms;    /* to the first byte, smoothed; 0: not known */
     int32_t input_ppm;     /* true tokens per million estimated; 0: unknown */
     int32_t output_tokens; /* mean of one choice; 0: not known */
+    int64_t quota_left;    /* tokens of offer->quota; 0: none, or used up */
 };
 
 struct conditions {
@@ -73,7 +75,7 @@ struct verdict {
     struct usage expected;
     struct cost cost;      /* expected, in the offer's own currency */
     struct money compared; /* the same in the snapshot's currency */
-    bool comparable;       /* else `compared` means nothing */
+    bool comparable;       /* else `compared` is 0 and means nothing */
     int32_t latency_ms;
 };
 
@@ -87,7 +89,8 @@ enum {
 };
 
 /* All that query->asked may mean, each with a verdict: the listed ones by
- * compared cost, then latency (unknown: last), then name; the others behind
+ * compared cost (those without a price, if the policy lists them at all,
+ * behind the rest), then latency (unknown: last), then name; the others behind
  * them in the snapshot's order, each with the first reason that holds. An
  * offer that is out shows what it would have cost, where that is known.
  * Nobody called so: no verdicts. Everything lives in `a`. */
@@ -97,7 +100,8 @@ void decide(struct decision *out, const struct snapshot *snapshot,
 
 /* What an offer is expected to consume: the tokenizer's estimate, corrected
  * by what was seen; the mean answer (or EXPECTED_OUTPUT_TOKENS), at most
- * max_tokens and what the model can give, for each choice. Pure. */
+ * max_tokens and what the model can give, for each choice; whether it thinks,
+ * and in which class of service, as asked. Pure. */
 struct usage usage_expected(const struct offer *offer,
                             const struct query *query,
                             const struct offer_state *state);

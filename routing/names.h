@@ -19,6 +19,7 @@ enum names_scope {
     NAMES_TEAM,       /* struct team */
     NAMES_KEY,        /* by id: struct team_key */
     NAMES_ALIAS,      /* the policy's: struct offer_set */
+    NAMES_PRICED,     /* by "list/model": struct conf_priced */
     NAMES_TEAM_ALIAS, /* plus the team's index: struct offer_set */
 };
 

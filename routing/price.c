@@ -1,5 +1,15 @@
 #include "routing/price.h"
 
+#include "routing/window.h"
+
+enum {
+    HOUR_MS = 3600 * 1000,
+};
+
+/* More is not believed of a cache: within 128 bits for any rate. */
+static const int64_t STORED_TOKENS_MOST = INT64_C(1) << 40,
+                     STORED_MS_MOST = INT64_C(1) << 36;
+
 static int64_t clamp(int64_t tokens, int64_t most)
 {
     if (tokens < 0)
@@ -8,63 +18,191 @@ static int64_t clamp(int64_t tokens, int64_t most)
 }
 
 /* Each token of `usage` into the one part that bills it. */
-static void share_out(int64_t tokens[COST_PARTS], const struct usage *usage)
+static void share_out(int64_t tokens[COST_RATED], const struct usage *usage)
 {
     int64_t input = clamp(usage->input_tokens, INT64_MAX);
     int64_t output = clamp(usage->output_tokens, INT64_MAX);
     int64_t cached = clamp(usage->cached_tokens, input);
     int64_t write = clamp(usage->cache_write_tokens, input - cached);
+    int64_t hour = clamp(usage->cache_write_1h_tokens, write);
     int64_t thinking = clamp(usage->thinking_tokens, output);
 
     tokens[COST_INPUT] = input - cached - write;
     tokens[COST_CACHED] = cached;
-    tokens[COST_CACHE_WRITE] = write;
+    tokens[COST_CACHE_WRITE] = write - hour;
+    tokens[COST_CACHE_WRITE_1H] = hour;
     tokens[COST_OUTPUT] = output - thinking;
     tokens[COST_THINKING] = thinking;
+}
+
+/* Takes what the quota covers off `tokens`; returns how much that is. */
+static int64_t cover(int64_t tokens[COST_RATED], int64_t left)
+{
+    static const enum cost_part order[COST_RATED] = {
+        COST_CACHED,         COST_INPUT,    COST_CACHE_WRITE,
+        COST_CACHE_WRITE_1H, COST_THINKING, COST_OUTPUT,
+    };
+
+    int64_t taken = 0;
+
+    for (int i = 0; i < COST_RATED; i++) {
+        int64_t *part = &tokens[order[i]];
+        int64_t given = clamp(*part, left - taken);
+
+        *part -= given;
+        taken += given;
+    }
+    return taken;
+}
+
+static int64_t rate_of(const struct price_row *row, enum cost_part part)
+{
+    switch (part) {
+    case COST_INPUT: return row->input.nanos_per_mtok;
+    case COST_CACHED: return row->cached.nanos_per_mtok;
+    case COST_CACHE_WRITE: return row->cache_write.nanos_per_mtok;
+    case COST_CACHE_WRITE_1H: return row->cache_write_1h.nanos_per_mtok;
+    case COST_OUTPUT: return row->output.nanos_per_mtok;
+    case COST_THINKING: return row->thinking.nanos_per_mtok;
+    case COST_STORAGE:
+    case COST_FEE:
+    case COST_PARTS: break;
+    }
+    return 0;
+}
+
+static struct money storage(const struct cost *c)
+{
+    __int128 token_ms = (__int128)clamp(c->stored_tokens, STORED_TOKENS_MOST) *
+                        clamp(c->stored_ms, STORED_MS_MOST);
+    __int128 sum = token_ms * c->row->storage.nanos_per_mtok;
+    __int128 unit = (__int128)HOUR_MS * TOKENS_PER_MTOK;
+    __int128 nanos = (sum + unit / 2) / unit;
+
+    return (struct money){nanos > INT64_MAX ? INT64_MAX : (int64_t)nanos,
+                          c->row->currency};
+}
+
+/* The sum cannot overflow: input and output are at most 2^63 - 1 tokens, each
+ * token stands in one part, and so does each rate below 2^63. */
+static void bill(struct cost *out, const struct price_row *row,
+                 const struct usage *usage, int64_t quota_left)
+{
+    __int128 sum = 0;
+
+    out->row = row;
+    out->tier = usage->tier;
+    out->factor_nanos =
+        row->factors ? row->factors[usage->tier] : (int64_t)NANOS_PER_UNIT;
+    share_out(out->tokens, usage);
+    if (quota_left > 0)
+        out->quota_tokens = cover(out->tokens, quota_left);
+    for (int i = 0; i < COST_RATED; i++)
+        sum += (__int128)out->tokens[i] * rate_of(row, (enum cost_part)i);
+    out->total = money_of_sum_times(sum, out->factor_nanos, row->currency);
+    if (usage->stored_ms > 0 && row->storage.nanos_per_mtok > 0) {
+        out->stored_tokens = usage->stored_tokens;
+        out->stored_ms = usage->stored_ms;
+        out->total = money_add(out->total, storage(out));
+    }
+    if (row->fee_nanos > 0)
+        out->total = money_add(out->total,
+                               (struct money){row->fee_nanos, row->currency});
+}
+
+static bool thinks(const struct usage *usage)
+{
+    return usage->thinks || usage->thinking_tokens > 0;
+}
+
+/* What a row asks but for lengths. The window last: it costs most. */
+static inline bool holds(const struct price_row *row, int64_t at_unix_ms,
+                         const struct usage *usage)
+{
+    return row->from_ms <= at_unix_ms && at_unix_ms < row->until_ms &&
+           (!row->has_thinks || row->thinks == thinks(usage)) &&
+           (!row->window || window_open(row->window, at_unix_ms));
 }
 
 const struct price_row *price_row_at(const struct offer *offer,
                                      int64_t at_unix_ms,
                                      const struct usage *usage)
 {
-    (void)usage; /* tiers will ask for it */
     for (size_t i = 0; i < offer->n_rows; i++) {
         const struct price_row *row = &offer->rows[i];
 
-        if (row->from_ms <= at_unix_ms && at_unix_ms < row->until_ms)
+        if (usage->input_tokens <= row->input_most &&
+            usage->output_tokens <= row->output_most &&
+            holds(row, at_unix_ms, usage))
             return row;
     }
     return NULL;
 }
 
-/* The sum cannot overflow: input and output are at most 2^63 - 1 tokens, each
- * token stands in one part, and so does each rate below 2^63. */
 bool price_cost(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
-                const struct usage *usage)
+                const struct usage *usage, int64_t quota_left)
 {
     const struct price_row *row = price_row_at(offer, at_unix_ms, usage);
-    int64_t rates[COST_PARTS];
-    __int128 sum = 0;
 
-    *out = (struct cost){.row = row};
-    if (!row)
+    *out = (struct cost){.row = NULL};
+    if (row)
+        bill(out, row, usage, quota_left);
+    return row != NULL;
+}
+
+bool price_bill(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
+                const struct usage *usage, int64_t quota_left)
+{
+    const struct price_row *nearest = NULL;
+
+    if (price_cost(out, offer, at_unix_ms, usage, quota_left))
+        return true;
+    for (size_t i = 0; i < offer->n_rows; i++)
+        if (holds(&offer->rows[i], at_unix_ms, usage))
+            nearest = &offer->rows[i];
+    if (!nearest && offer->n_rows > 0)
+        nearest = &offer->rows[offer->n_rows - 1];
+    if (!nearest)
         return false;
-    rates[COST_INPUT] = row->input.nanos_per_mtok;
-    rates[COST_CACHED] = row->cached.nanos_per_mtok;
-    rates[COST_CACHE_WRITE] = row->cache_write.nanos_per_mtok;
-    rates[COST_OUTPUT] = row->output.nanos_per_mtok;
-    rates[COST_THINKING] = row->thinking.nanos_per_mtok;
-    share_out(out->tokens, usage);
-    for (int i = 0; i < COST_PARTS; i++) {
-        __int128 part = (__int128)out->tokens[i] * rates[i];
-
-        out->part[i].currency = row->currency;
-        if (part != 0)
-            out->part[i] = money_of_sum(part, row->currency);
-        sum += part;
-    }
-    out->total = money_of_sum(sum, row->currency);
+    bill(out, nearest, usage, quota_left);
+    out->beyond = true;
     return true;
+}
+
+void price_expect(struct usage *usage, const struct offer *offer,
+                  int64_t at_unix_ms)
+{
+    const struct price_row *row =
+        offer->caches ? price_row_at(offer, at_unix_ms, usage) : NULL;
+
+    if (!row)
+        return;
+    if (usage->input_tokens < row->conf->cache_least) {
+        usage->cached_tokens = 0;
+        usage->cache_write_tokens = 0;
+        usage->cache_write_1h_tokens = 0;
+    } else if (row->conf->writes_unasked) {
+        usage->cache_write_tokens = usage->input_tokens - usage->cached_tokens;
+    }
+}
+
+struct money cost_part(const struct cost *c, enum cost_part part)
+{
+    enum currency currency = c->row->currency;
+
+    switch (part) {
+    case COST_STORAGE: return storage(c);
+    case COST_FEE: return (struct money){c->row->fee_nanos, currency};
+    case COST_INPUT:
+    case COST_CACHED:
+    case COST_CACHE_WRITE:
+    case COST_CACHE_WRITE_1H:
+    case COST_OUTPUT:
+    case COST_THINKING:
+    case COST_PARTS: break;
+    }
+    return money_of_sum_times((__int128)c->tokens[part] * rate_of(c->row, part),
+                              c->factor_nanos, currency);
 }
 
 bool price_convert(struct money *out, const struct snapshot *s, struct money m,

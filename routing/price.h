@@ -1,6 +1,15 @@
 /*
  * price.h - THE price function: what bills is what chooses, reserves,
  * replays and explains.
+ *
+ * An offer's prices are rows, compiled from conf/prices.yaml. The first row
+ * whose conditions all hold (dates, window, lengths of prompt and answer,
+ * thinking) bills the whole request: no vendor we know bills each tier's
+ * share apart.
+ *
+ *   usage --share out--> tokens by part --quota--> tokens to pay
+ *         --x rates, summed in 128 bits--> x factor of the service tier
+ *         --one rounding--> nanos + cache storage + fee = total
  */
 #pragma once
 
@@ -10,16 +19,24 @@ enum cost_part {
     COST_INPUT,
     COST_CACHED,
     COST_CACHE_WRITE,
+    COST_CACHE_WRITE_1H,
     COST_OUTPUT,
     COST_THINKING,
-    COST_PARTS, /* not a part */
+    COST_STORAGE,
+    COST_FEE,
+    COST_PARTS,                /* not a part */
+    COST_RATED = COST_STORAGE, /* the parts before it are tokens x rate */
 };
 
 struct cost {
-    struct money total;            /* in the row's currency; rounded once */
-    struct money part[COST_PARTS]; /* each rounded for itself: to show */
-    int64_t tokens[COST_PARTS];
+    struct money total; /* in the row's currency */
     const struct price_row *row;
+    int64_t tokens[COST_RATED]; /* to be paid, by part */
+    int64_t quota_tokens;       /* not to be paid: the quota has them */
+    int64_t stored_tokens, stored_ms;
+    int64_t factor_nanos; /* of the service tier: 1,000,000,000 is none */
+    enum service_tier tier;
+    bool beyond; /* of price_bill: no row holds, this one is the nearest */
 };
 
 /*
@@ -27,17 +44,49 @@ struct cost {
  * written to it at the input rate, what was not thinking at the output rate.
  * A usage that contradicts itself bills its totals and never less than zero:
  * negative counts are 0, cached tokens at most the input, cache writes at
- * most the rest of it, thinking at most the output.
+ * most the rest of it, those for an hour at most these, thinking at most the
+ * output.
+ *
+ * `quota_left` is what the offer's quota has left, 0 for none. It covers the
+ * tokens in the order in which they are processed: cached prompt, the rest
+ * of it, thinking, answer; never storage or a fee.
+ *
+ * Token parts are summed exactly and rounded once, half up; storage, another
+ * line of the vendor's bill, is rounded for itself. The total saturates.
  *
  * What `usage` costs at `offer` by the price of the instant `at_unix_ms`.
  * False: the offer has no price then (free is a row with zeros). */
 bool price_cost(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
-                const struct usage *usage) MUST_CHECK;
+                const struct usage *usage, int64_t quota_left) MUST_CHECK;
+
+/* The same for what has been consumed already and must be paid: where no row
+ * holds, the nearest one bills (see `beyond`): the last whose date, window
+ * and mode hold, else the last of all. False: the offer has no rows. */
+bool price_bill(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
+                const struct usage *usage, int64_t quota_left) MUST_CHECK;
 
 /* The row that holds at that instant for such usage, or NULL. */
 const struct price_row *price_row_at(const struct offer *offer,
                                      int64_t at_unix_ms,
                                      const struct usage *usage);
+
+/* Completes the expected usage of a new prompt at `offer` with what its
+ * vendor will do unasked: write all of it to its cache, or, if it is shorter
+ * than the least it caches, nothing. */
+void price_expect(struct usage *usage, const struct offer *offer,
+                  int64_t at_unix_ms);
+
+/* One part of a cost, rounded for itself: to show. */
+struct money cost_part(const struct cost *cost, enum cost_part part);
+const char *cost_part_name(enum cost_part part); /* "input", "cached" */
+
+enum {
+    PRICE_RULE_TEXT = 320,
+};
+
+/* Which row it was, and why: "prices.yaml:41: window deepseek-peak, input <=
+ * 32000, flex x0.50". Returns `text`. */
+const char *price_rule(const struct cost *cost, char text[PRICE_RULE_TEXT]);
 
 /* Converts by the latest exchange rate of `at_unix_ms` or before, in whichever
  * direction it is quoted (of the same instant: the first in the file). One

@@ -4,106 +4,163 @@
 
 #include "routing/compile.h"
 #include "routing/price.h"
+#include "routing/price_cover.h"
 #include "routing/suggest.h"
 
 enum {
-    NAME_BYTES = 512, /* room for "vendor/model" */
+    NAME_BYTES = 512, /* room for "list/model" */
     LISTED_BYTES = 256,
 };
 
-static const uint32_t nobody = UINT32_MAX;
-
-/* The index of the offer a price speaks of, or nobody: then it was told. */
-static uint32_t offer_of(struct compiling *c, const struct conf_price *p)
+static const char *list_of(const struct vendor *v)
 {
-    char name[NAME_BYTES], near[SUGGESTION_TEXT];
-    struct suggestion s = {.word = p->model};
-    const struct vendor *v =
-        names_find(c->names, NAMES_VENDOR, slice_of(p->vendor));
-    const struct offer_set *set;
+    return v->conf->price_list ? v->conf->price_list : v->name;
+}
 
-    snprintf(name, sizeof(name), "%s/%s", p->vendor, p->model);
-    set = names_find(c->names, NAMES_OFFER, slice_of(name));
-    if (set)
-        return set->offers[0]->index;
-    if (!v) {
-        diag_warning(c->diag, &p->place,
-                     "a price of \"%s\", but no vendor is so called",
-                     p->vendor);
-        return nobody;
+/* --- rows ----------------------------------------------------------------- */
+
+/* By service tier; NULL: all are 1. */
+static const int64_t *factors_of(const struct conf_factors *f, struct arena *a)
+{
+    const int64_t said[TIER_COUNT] = {
+        [TIER_FLEX] = f->flex,   [TIER_PRIORITY] = f->priority,
+        [TIER_FAST] = f->fast,   [TIER_SCALE] = f->scale,
+        [TIER_BATCH] = f->batch,
+    };
+    int64_t *factors = NULL;
+
+    for (int i = 0; i < TIER_COUNT; i++) {
+        if (said[i] > 0 && !factors) {
+            factors = arena_alloc(a, TIER_COUNT * sizeof(*factors));
+            for (int k = 0; k < TIER_COUNT; k++)
+                factors[k] = NANOS_PER_UNIT;
+        }
+        if (said[i] > 0)
+            factors[i] = said[i];
     }
-    for (uint32_t i = 0; i < v->n_offers; i++)
-        suggest(&s, c->offers[v->first_offer + i].model);
-    diag_warning(c->diag, &p->place,
-                 "a price of \"%s\", but \"%s\" has no such model%s", p->model,
-                 p->vendor, suggestion_text(&s, near));
-    return nobody;
+    return factors;
 }
 
-static struct rate rate_or(bool has, struct rate rate, struct rate otherwise)
+/* The last length inside an edge. */
+static int64_t most(int64_t at_most, int64_t below)
 {
-    return has ? rate : otherwise;
+    if (at_most > 0)
+        return at_most;
+    return below > 0 ? below - 1 : INT64_MAX;
 }
 
-static struct price_row row_of(const struct conf_price *p)
+static struct price_row row_of(const struct conf_price *p, struct arena *a)
 {
     return (struct price_row){
         .from_ms = p->from_ms,
         .until_ms = p->until_ms,
+        .input_most = most(p->input_at_most, p->input_below),
+        .output_most = most(p->output_at_most, p->output_below),
+        .window = p->when,
+        .has_thinks = p->has_thinks,
+        .thinks = p->thinks,
         .currency = p->currency,
         .input = p->input,
-        .cached = rate_or(p->has_cached, p->cached, p->input),
-        .cache_write = rate_or(p->has_cache_write, p->cache_write, p->input),
+        .cached = p->cached,
+        .cache_write = p->cache_write,
+        .cache_write_1h = p->cache_write_1h,
         .output = p->output,
-        .thinking = rate_or(p->has_thinking, p->thinking, p->output),
+        .thinking = p->thinking,
+        .storage = p->storage,
+        .fee_nanos = p->fee_nanos,
+        .factors = factors_of(&p->factors, a),
         .conf = p,
     };
 }
 
-/* A row that an earlier one covers whole is a price that somebody believes in
- * and that is never used. */
-static void check_reached(struct compiling *c, const struct offer *o,
-                          const struct price_row *row)
+/* Of lists in several currencies the account's own counts; if there is none
+ * in it, the account is billed in what there is. */
+static bool has_currency(const struct conf_priced *m, enum currency c)
 {
-    const struct conf_price *p = row->conf;
-
-    for (const struct price_row *r = o->rows; r < row; r++) {
-        if (r->from_ms > p->from_ms || r->until_ms < p->until_ms)
-            continue;
-        diag_warning(c->diag, &p->place,
-                     "this price of \"%s\" is never used: the one in line %d "
-                     "holds before it does; the first that holds counts, so "
-                     "put the newest first",
-                     o->name, r->conf->place.line);
-        return;
-    }
+    for (size_t i = 0; i < m->n_rows; i++)
+        if (m->rows[i].currency == c)
+            return true;
+    return false;
 }
 
-static void fill_rows(struct compiling *c, const uint32_t *of)
+static void fill_rows(struct compiling *c, struct offer *o)
+{
+    const struct conf_priced *m = o->priced;
+    enum currency own = o->vendor->conf->currency;
+    bool only_own = has_currency(m, own);
+    struct price_row *rows = arena_alloc(c->arena, m->n_rows * sizeof(*rows));
+
+    o->rows = rows;
+    for (size_t i = 0; i < m->n_rows; i++) {
+        const struct conf_price *p = &m->rows[i];
+
+        if (only_own && p->currency != own)
+            continue;
+        rows[o->n_rows++] = row_of(p, c->arena);
+        o->caches = o->caches || p->cache_least > 0 || p->writes_unasked;
+    }
+    o->quota = m->quota;
+    price_cover_check(c, o);
+}
+
+/* --- lists ---------------------------------------------------------------- */
+
+/* Nobody sells what the book has a price of: is it a slip? */
+static void check_sold(struct compiling *c, const struct conf_priced *m)
+{
+    char near[SUGGESTION_TEXT];
+    struct suggestion s = {.word = m->model};
+    bool known = false;
+
+    for (size_t i = 0; i < c->s->n_vendors; i++) {
+        const struct vendor *v = &c->vendors[i];
+
+        if (strcmp(list_of(v), m->list) != 0)
+            continue;
+        known = true;
+        for (uint32_t k = 0; k < v->n_offers; k++) {
+            const char *model = c->offers[v->first_offer + k].model;
+
+            if (strcmp(model, m->model) == 0)
+                return;
+            suggest(&s, model);
+        }
+    }
+    if (known)
+        diag_warning(c->diag, &m->place,
+                     "a price of \"%s\", but \"%s\" has no such model%s",
+                     m->model, m->list, suggestion_text(&s, near));
+    else
+        diag_warning(c->diag, &m->place,
+                     "a price of \"%s\", but no vendor is so called", m->list);
+}
+
+static void compile_lists(struct compiling *c)
 {
     const struct conf *conf = c->conf;
-    struct price_row *rows =
-        arena_alloc(c->arena, conf->n_prices * sizeof(*rows));
-    struct price_row **next =
-        arena_alloc(c->arena, c->s->n_offers * sizeof(struct price_row *));
+    char name[NAME_BYTES];
 
+    for (size_t i = 0; i < conf->n_priced; i++) {
+        const struct conf_priced *m = &conf->priced[i];
+
+        if (!names_add(c->names, NAMES_PRICED,
+                       arena_printf(c->arena, "%s/%s", m->list, m->model), m))
+            diag_error(c->diag, &m->place, "\"%s\" has two prices of \"%s\"",
+                       m->list, m->model);
+    }
     for (size_t i = 0; i < c->s->n_offers; i++) {
         struct offer *o = &c->offers[i];
 
-        next[i] = rows;
-        rows += o->n_rows;
-        o->rows = next[i];
+        snprintf(name, sizeof(name), "%s/%s", list_of(o->vendor), o->model);
+        o->priced = names_find(c->names, NAMES_PRICED, slice_of(name));
+        if (o->priced)
+            fill_rows(c, o);
     }
-    for (size_t i = 0; i < conf->n_prices; i++) {
-        struct price_row *row;
-
-        if (of[i] == nobody)
-            continue;
-        row = next[of[i]]++;
-        *row = row_of(&conf->prices[i]);
-        check_reached(c, &c->offers[of[i]], row);
-    }
+    for (size_t i = 0; i < conf->n_priced; i++)
+        check_sold(c, &conf->priced[i]);
 }
+
+/* --- exchange rates ------------------------------------------------------- */
 
 static int later_first(const void *left, const void *right)
 {
@@ -143,18 +200,19 @@ static void check_comparable(struct compiling *c)
 {
     bool told[CURRENCY_COUNT] = {false};
 
-    for (size_t i = 0; i < c->conf->n_prices; i++) {
-        const struct conf_price *p = &c->conf->prices[i];
-        struct money one = {0, p->currency}, there;
+    for (size_t i = 0; i < c->s->n_offers; i++) {
+        const struct offer *o = &c->offers[i];
+        enum currency from = o->n_rows > 0 ? o->rows->currency : c->s->currency;
+        struct money one = {0, from}, there;
 
-        if (told[p->currency] ||
+        if (told[from] ||
             price_convert(&there, c->s, one, c->s->currency, INT64_MAX))
             continue;
-        told[p->currency] = true;
-        diag_warning(c->diag, &p->place,
+        told[from] = true;
+        diag_warning(c->diag, &o->rows->conf->place,
                      "prices in %s, but no exchange rate leads to %s: such "
                      "offers are never chosen",
-                     currency_name(p->currency), currency_name(c->s->currency));
+                     currency_name(from), currency_name(c->s->currency));
     }
 }
 
@@ -179,22 +237,16 @@ static void check_priced(struct compiling *c, const struct vendor *v)
     }
     if (n > 0)
         diag_warning(c->diag, &v->conf->place,
-                     "%zu of %u models of \"%s\" have no price and are never "
+                     "%zu of %u models of \"%s\" have no price and are %s "
                      "chosen (a free one has a price of 0): %s",
-                     n, v->n_offers, v->name, list);
+                     n, v->n_offers, v->name,
+                     c->s->unpriced_last ? "only the last to be" : "never",
+                     list);
 }
 
 void compile_prices(struct compiling *c)
 {
-    const struct conf *conf = c->conf;
-    uint32_t *of = arena_alloc(c->arena, conf->n_prices * sizeof(*of));
-
-    for (size_t i = 0; i < conf->n_prices; i++) {
-        of[i] = offer_of(c, &conf->prices[i]);
-        if (of[i] != nobody)
-            c->offers[of[i]].n_rows++;
-    }
-    fill_rows(c, of);
+    compile_lists(c);
     sort_exchange_rates(c);
     check_comparable(c);
     for (size_t i = 0; i < c->s->n_vendors; i++)

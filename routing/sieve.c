@@ -12,9 +12,14 @@ static bool out_no_key(struct sifting *s)
     return s->offer->vendor->auth != AUTH_NONE && s->offer->vendor->n_keys == 0;
 }
 
+/* A cap cannot be kept where nobody knows the price. */
 static bool out_unpriced(struct sifting *s)
 {
-    return !s->priced;
+    const struct team *team = s->query->team;
+    bool capped = team && (team->conf->rules.cap_input.nanos_per_mtok > 0 ||
+                           team->conf->rules.cap_output.nanos_per_mtok > 0);
+
+    return !s->priced && (capped || !s->snapshot->unpriced_last);
 }
 
 static bool lacks(const struct sifting *s, uint32_t abilities)
@@ -83,13 +88,14 @@ static bool out_price_cap(struct sifting *s)
 {
     const struct team *team = s->query->team;
 
-    return team && (over_cap(s, s->row->input, team->conf->rules.cap_input) ||
-                    over_cap(s, s->row->output, team->conf->rules.cap_output));
+    return team && s->priced &&
+           (over_cap(s, s->row->input, team->conf->rules.cap_input) ||
+            over_cap(s, s->row->output, team->conf->rules.cap_output));
 }
 
 static bool out_no_rate(struct sifting *s)
 {
-    return !s->comparable;
+    return s->priced && !s->comparable;
 }
 
 static bool out_breaker(struct sifting *s)

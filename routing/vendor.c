@@ -20,6 +20,13 @@ static void read_url(struct compiling *c, struct vendor *v)
     v->base_path = url.path;
 }
 
+static enum price_at price_at_of(const char *word)
+{
+    if (word && strcmp(word, "first_byte") == 0)
+        return PRICE_AT_FIRST_BYTE;
+    return word && strcmp(word, "end") == 0 ? PRICE_AT_END : PRICE_AT_ADMISSION;
+}
+
 static void read_auth(struct compiling *c, struct vendor *v)
 {
     static const char *const names[] = {
@@ -128,6 +135,7 @@ static void compile_vendor(struct compiling *c, struct vendor *v)
     v->idle_ms = conf->idle_ms;
     v->first_byte_ms =
         conf->first_byte_ms ? conf->first_byte_ms : server->first_byte_ms;
+    v->price_at = price_at_of(conf->price_at);
     v->silence_ms = conf->silence_ms ? conf->silence_ms : server->silence_ms;
     compile_vendor_keys(c, v);
 }

@@ -205,10 +205,27 @@ static void usage_take(struct event *e)
         answer->has_usage = found == USAGE_GOOD;
         answer->usage = found == USAGE_GOOD ? reading.usage : (struct usage){0};
     }
+    if (reading.has_tier) {
+        answer->has_tier = true;
+        answer->tier = reading.usage.tier;
+    }
     if (reading.has_stated_cost) {
         answer->has_stated_cost = true;
         answer->stated_cost_nanos = reading.stated_cost_nanos;
     }
+}
+
+/* The class of service that was used, whatever was asked for. */
+static void tier_take(struct event *e)
+{
+    struct answer *answer = &e->r->reader.answer;
+    struct json_text text;
+
+    if (json_peek(&e->s) != JSON_STRING)
+        json_skip(&e->s);
+    else if (json_text(&e->s, &text) &&
+             service_tier_find(&answer->tier, text.raw))
+        answer->has_tier = true;
 }
 
 /* Groq: {"usage": {...}} beside what it calls by its own name. */
@@ -252,6 +269,8 @@ enum openai_kind openai_event_read(struct openai_reader *r, struct slice json,
             usage_take(&e);
         else if (json_text_is(key, "x_groq"))
             x_groq_read(&e);
+        else if (json_text_is(key, "service_tier"))
+            tier_take(&e);
         else if (!complaint_member(complaint, &key, &e.s))
             json_skip(&e.s);
     }

@@ -16,6 +16,7 @@ enum figure {
     TOTAL,
     CACHED,
     CACHE_WRITE,
+    CACHE_WRITE_1H,
     HIT, /* DeepSeek: hit + miss = input */
     MISS,
     THINKING,
@@ -38,22 +39,50 @@ static const struct name {
     {"cache_read_input_tokens", CACHED},
     {"cache_creation_input_tokens", CACHE_WRITE}, /* Qwen, explicit cache */
     {"cache_write_tokens", CACHE_WRITE},
+    {"ephemeral_1h_input_tokens", CACHE_WRITE_1H}, /* Anthropic */
     {"reasoning_tokens", THINKING},
     {"cost_in_usd_ticks", TICKS},
 };
 
 /* Objects within, whose names count as if they stood at the top. */
 static const char *const details[] = {
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "input_tokens_details",
-    "output_tokens_details",
+    "prompt_tokens_details", "completion_tokens_details",
+    "input_tokens_details",  "output_tokens_details",
+    "cache_creation",
 };
 
 /* Of the names above, those that mean something else in details. */
 static bool is_detail(enum figure figure)
 {
-    return figure == CACHED || figure == CACHE_WRITE || figure == THINKING;
+    return figure == CACHED || figure == CACHE_WRITE ||
+           figure == CACHE_WRITE_1H || figure == THINKING;
+}
+
+static const struct {
+    const char *name;
+    enum service_tier tier;
+} tiers[] = {
+    {"standard", TIER_STANDARD},  {"flex", TIER_FLEX},
+    {"priority", TIER_PRIORITY},  {"fast", TIER_FAST},
+    {"scale", TIER_SCALE},        {"batch", TIER_BATCH},
+    {"default", TIER_STANDARD},   {"auto", TIER_STANDARD},
+    {"on_demand", TIER_STANDARD},
+};
+
+bool service_tier_find(enum service_tier *out, struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tiers); i++) {
+        if (!slice_is(name, tiers[i].name))
+            continue;
+        *out = tiers[i].tier;
+        return true;
+    }
+    return false;
+}
+
+const char *service_tier_name(enum service_tier tier)
+{
+    return tiers[tier].name; /* they begin in the order of the enum */
 }
 
 enum {
@@ -161,6 +190,17 @@ static void cost_read(struct gather *g, struct json_scan *s)
     }
 }
 
+/* Anthropic; OpenAI says it beside the usage. */
+static void tier_read(struct gather *g, struct json_scan *s)
+{
+    struct json_text text;
+
+    if (json_peek(s) != JSON_STRING)
+        json_skip(s);
+    else if (json_text(s, &text))
+        g->out->has_tier = service_tier_find(&g->out->usage.tier, text.raw);
+}
+
 static bool is_details(struct json_text key)
 {
     for (size_t i = 0; i < ARRAY_LEN(details); i++)
@@ -227,7 +267,10 @@ static enum usage_found judge(struct gather *g)
     if (u->input_tokens == NOT_SAID || f[OUTPUT] == NOT_SAID)
         return USAGE_BAD;
     u->cached_tokens = or_zero(f[CACHED] > f[HIT] ? f[CACHED] : f[HIT]);
-    u->cache_write_tokens = or_zero(f[CACHE_WRITE]);
+    u->cache_write_tokens =
+        or_zero(f[CACHE_WRITE] > f[CACHE_WRITE_1H] ? f[CACHE_WRITE]
+                                                   : f[CACHE_WRITE_1H]);
+    u->cache_write_1h_tokens = or_zero(f[CACHE_WRITE_1H]);
     u->thinking_tokens = or_zero(f[THINKING]);
     u->output_tokens = output_of(g, u->input_tokens);
     if (u->cached_tokens + u->cache_write_tokens > u->input_tokens ||
@@ -254,6 +297,8 @@ enum usage_found usage_read(struct usage_reading *out, struct slice object)
             figure_read(&g, name->figure, &s);
         else if (json_text_is(key, "cost"))
             cost_read(&g, &s);
+        else if (json_text_is(key, "service_tier"))
+            tier_read(&g, &s);
         else if (is_details(key) && json_peek(&s) == JSON_OBJECT)
             details_read(&g, &s);
         else

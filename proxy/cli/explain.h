@@ -15,6 +15,3 @@ struct explanation {
 
 void explain_table(FILE *to, const struct explanation *e, struct arena *a);
 void explain_json(FILE *to, const struct explanation *e);
-
-/* "input", "cached", ... */
-const char *cost_part_name(enum cost_part part);

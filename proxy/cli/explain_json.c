@@ -43,13 +43,17 @@ static void add_cost(cJSON *to, const struct cost *cost)
 {
     cJSON *parts = add_object(add_money(to, "cost", cost->total), "parts");
     const struct conf_price *price = cost->row->conf;
-    char text[MONEY_TEXT];
+    char text[MONEY_TEXT], rule[PRICE_RULE_TEXT];
     cJSON *row = add_object(to, "price");
 
-    for (int p = 0; p < COST_PARTS; p++)
-        if (cost->tokens[p] > 0)
+    for (int p = 0; p < COST_PARTS; p++) {
+        struct money part = cost_part(cost, (enum cost_part)p);
+
+        if (part.nanos > 0 || (p < COST_RATED && cost->tokens[p] > 0))
             add_text(parts, cost_part_name((enum cost_part)p),
-                     decimal_text(cost->part[p].nanos, text));
+                     decimal_text(part.nanos, text));
+    }
+    add_text(row, "rule", price_rule(cost, rule));
     add_text(row, "file", price->place.file);
     add_count(row, "line", price->place.line);
     add_text(row, "source", price->source);

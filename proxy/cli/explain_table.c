@@ -11,10 +11,10 @@
  *   -  qwen/qwen3.5-flash  no_key  no key is configured for the vendor
  *
  * Columns are as wide as their widest text. Parts that nobody bills are left
- * out.
+ * out. The last column is the rule of the price book that was followed.
  */
 enum {
-    COLUMNS_MOST = 6 + COST_PARTS,
+    COLUMNS_MOST = 7 + COST_PARTS,
     DECIMALS_MOST = 9,
 };
 
@@ -25,17 +25,6 @@ struct table {
     const char *const **rows;
     size_t widths[COLUMNS_MOST];
 };
-
-const char *cost_part_name(enum cost_part part)
-{
-    static const char *const names[COST_PARTS] = {
-        [COST_INPUT] = "input",       [COST_CACHED] = "cached",
-        [COST_CACHE_WRITE] = "write", [COST_OUTPUT] = "output",
-        [COST_THINKING] = "thinking",
-    };
-
-    return names[part];
-}
 
 static void add_cell(struct table *t, const char *text)
 {
@@ -90,9 +79,47 @@ static void print_rows(FILE *to, const struct table *t, size_t n_columns)
 static void find_parts(bool billed[COST_PARTS], const struct decision *d)
 {
     for (uint32_t i = 0; i < d->n_listed; i++)
-        for (int p = 0; p < COST_PARTS; p++)
-            billed[p] |= d->verdicts[i].cost.tokens[p] > 0;
+        for (int p = 0; p < COST_PARTS && d->verdicts[i].cost.row; p++)
+            billed[p] |=
+                cost_part(&d->verdicts[i].cost, (enum cost_part)p).nanos > 0;
     billed[COST_INPUT] = billed[COST_OUTPUT] = true;
+}
+
+/* The parts of one cost, its total, and the rule behind it. */
+static void add_cost(struct table *t, const struct verdict *v,
+                     const bool billed[COST_PARTS])
+{
+    char *rule = arena_alloc(t->arena, PRICE_RULE_TEXT);
+    bool known = v->cost.row != NULL;
+
+    for (int p = 0; p < COST_PARTS; p++)
+        if (billed[p] && known)
+            add_money(t, cost_part(&v->cost, (enum cost_part)p), false);
+        else if (billed[p])
+            add_cell(t, "?");
+    if (known) {
+        add_money(t, v->cost.total, true);
+        add_money(t, v->compared, true);
+        add_cell(t, price_rule(&v->cost, rule));
+        return;
+    }
+    add_cell(t, "?");
+    add_cell(t, "?");
+    add_cell(t, "the price book has no price for it");
+}
+
+static void add_head(struct table *t, const bool billed[COST_PARTS])
+{
+    add_cell(t, "#");
+    add_cell(t, "offer");
+    add_cell(t, "tokens in");
+    add_cell(t, "out");
+    for (int p = 0; p < COST_PARTS; p++)
+        if (billed[p])
+            add_cell(t, cost_part_name((enum cost_part)p));
+    add_cell(t, "cost");
+    add_cell(t, "compared");
+    add_cell(t, "by");
 }
 
 static void print_listed(FILE *to, const struct explanation *e, struct arena *a)
@@ -104,15 +131,7 @@ static void print_listed(FILE *to, const struct explanation *e, struct arena *a)
 
     t.rows = arena_alloc(a, (d->n_listed + 1) * sizeof(const char *const *));
     find_parts(billed, d);
-    add_cell(&t, "#");
-    add_cell(&t, "offer");
-    add_cell(&t, "tokens in");
-    add_cell(&t, "out");
-    for (int p = 0; p < COST_PARTS; p++)
-        if (billed[p])
-            add_cell(&t, cost_part_name((enum cost_part)p));
-    add_cell(&t, "cost");
-    add_cell(&t, "compared");
+    add_head(&t, billed);
     n_columns = t.n_columns;
     end_row(&t);
     for (uint32_t i = 0; i < d->n_listed; i++) {
@@ -122,11 +141,7 @@ static void print_listed(FILE *to, const struct explanation *e, struct arena *a)
         add_cell(&t, v->offer->name);
         add_number(&t, v->expected.input_tokens);
         add_number(&t, v->expected.output_tokens);
-        for (int p = 0; p < COST_PARTS; p++)
-            if (billed[p])
-                add_money(&t, v->cost.part[p], false);
-        add_money(&t, v->cost.total, true);
-        add_money(&t, v->compared, true);
+        add_cost(&t, v, billed);
         end_row(&t);
     }
     print_rows(to, &t, n_columns);

@@ -224,7 +224,10 @@ static void put_attempt(struct pen *p, const struct receipt *r,
         PUT(p, ",\"maybe_billed\":true");
     if (a->estimated || a->usage.estimated)
         PUT(p, ",\"estimated\":true");
-    if (a->cost.nanos != 0 || a->fault == FAULT_NONE || a->maybe_billed) {
+    if (a->unpriced) {
+        PUT(p, ",\"unpriced\":true");
+    } else if (a->cost.nanos != 0 || a->fault == FAULT_NONE ||
+               a->maybe_billed) {
         PUT(p, ",\"cost\":");
         put_money(p, a->cost);
     }

@@ -220,6 +220,7 @@ void exchange_run(struct exchange *x)
     struct refusal r;
 
     x->at_unix_ms = clock_unix_ms();
+    x->admitted_ms = loop_now_ms(x->worker->loop);
     if (!read_chat(x))
         return;
     exchange_decide(x);
@@ -252,8 +253,9 @@ void exchange_first_byte(struct exchange *x)
         (int32_t)(t->started_ms - x->began_ms) + t->first_byte_ms;
     http_set_header(x->req, "x-bijia-vendor", t->offer->vendor->name);
     http_set_header(x->req, "x-bijia-model", t->offer->model);
-    http_set_header(x->req, "x-bijia-expected-cost",
-                    settle_cost_text(x->arena, x->expected));
+    if (x->expected_known)
+        http_set_header(x->req, "x-bijia-expected-cost",
+                        settle_cost_text(x->arena, x->expected));
     if (!t->call || upstream_sent_all(t->call)) {
         http_release_body(x->req);
         drop_early(x);
@@ -319,8 +321,9 @@ void exchange_answered(struct exchange *x, struct slice whole)
     x->fault = FAULT_NONE;
     x->status = 200;
     settle_price(x);
-    http_set_header(x->req, "x-bijia-cost",
-                    settle_cost_text(x->arena, x->cost));
+    if (!x->now->unpriced)
+        http_set_header(x->req, "x-bijia-cost",
+                        settle_cost_text(x->arena, x->cost));
     exchange_settle(x);
     http_reply(x->req, 200, "application/json", whole); /* the same */
 }

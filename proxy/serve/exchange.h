@@ -73,6 +73,7 @@ struct attempt {
     int32_t status;                  /* the vendor's; 0: none */
     enum fault fault;
     bool sent_any, maybe_billed;
+    bool unpriced; /* billed, but nobody knows how much */
     struct usage usage;
     struct money cost, stated; /* in the offer's currency; USD */
 };
@@ -86,7 +87,8 @@ struct exchange {
     struct arena *early; /* chat, decision, wires: until the first byte */
     const struct team_key *key;
     char id[RECEIPT_ID];
-    int64_t began_ms, at_unix_ms; /* prices are those of at_unix_ms */
+    int64_t began_ms, at_unix_ms; /* admitted at_unix_ms: prices are those */
+    int64_t admitted_ms;          /* the same by the loop's clock */
     const char *asked;            /* bounded, printable */
 
     struct chat *chat;        /* early */
@@ -108,6 +110,7 @@ struct exchange {
     int64_t *others_input; /* expected input tokens, beside others */
     uint32_t n_others, others_omitted;
     struct money expected;
+    bool expected_known; /* else nobody knows the first offer's price */
     int64_t estimated_input, expected_output;
     const struct offer *runner_up;
     struct money cost; /* of all attempts, compared currency */

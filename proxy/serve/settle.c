@@ -2,7 +2,8 @@
  * settle.c - what happened, as money and as a receipt.
  *
  * An attempt costs what the vendor's own usage says at the price of the
- * exchange's admission. Where the vendor may have served but said nothing
+ * instant that its vendor goes by: the exchange's admission, unless
+ * `price_at` says otherwise. Where the vendor may have served but said nothing
  * (a cut stream, a client that left, a time-out) the prompt and what was seen
  * of the answer are charged, marked as estimated.
  */
@@ -52,9 +53,44 @@ static bool is_billed(const struct attempt *t)
     return t->maybe_billed;
 }
 
+/* The instant whose price bills the attempt: see `price_at` in vendors.yaml.
+ * A first byte that never came is the end. */
+static int64_t price_instant(const struct exchange *x, const struct attempt *t)
+{
+    int64_t started = x->at_unix_ms + t->started_ms - x->admitted_ms;
+
+    switch (t->offer->vendor->price_at) {
+    case PRICE_AT_ADMISSION: break;
+    case PRICE_AT_FIRST_BYTE:
+        return started +
+               (t->first_byte_ms >= 0 ? t->first_byte_ms : t->total_ms);
+    case PRICE_AT_END: return started + t->total_ms;
+    }
+    return x->at_unix_ms;
+}
+
+/* What the vendor counted, and what it said of how it served; where it said
+ * nothing, as it was asked to. */
+static struct usage usage_of(const struct attempt *t)
+{
+    const struct answer *a = t->reader ? &t->reader->answer : NULL;
+    struct usage u = a && a->has_usage ? a->usage : estimated_usage(t);
+
+    u.tier = a && a->has_tier ? a->tier : t->expected.tier;
+    u.thinks = t->expected.thinks || u.thinking_tokens > 0;
+    return u;
+}
+
+static void complain(const struct attempt *t, const char *what)
+{
+    log_line(LOG_WARN, "price", "id=%s vendor=%s model=%s note=\"%s\"", t->id,
+             t->offer->vendor->name, t->offer->model, what);
+}
+
 static void price_attempt(struct exchange *x, struct attempt *t)
 {
     const struct answer *a = t->reader ? &t->reader->answer : NULL;
+    int64_t at = price_instant(x, t);
     struct cost cost;
     struct money compared;
 
@@ -63,14 +99,22 @@ static void price_attempt(struct exchange *x, struct attempt *t)
     t->cost = (struct money){0, t->offer->vendor->conf->currency};
     if (!is_billed(t))
         return;
-    t->usage = a && a->has_usage ? a->usage : estimated_usage(t);
+    t->usage = usage_of(t);
     if (a && a->has_stated_cost)
         t->stated = (struct money){a->stated_cost_nanos, CURRENCY_USD};
-    if (!price_cost(&cost, t->offer, x->at_unix_ms, &t->usage))
-        return; /* decide() lists no offer without a price */
-    t->cost = cost.total;
-    if (price_convert(&compared, x->edition->snapshot, cost.total,
-                      x->edition->snapshot->currency, x->at_unix_ms))
+    if (price_bill(&cost, t->offer, at, &t->usage, 0)) {
+        t->cost = cost.total;
+        if (cost.beyond)
+            complain(t, "the price book has no row for this: the nearest one "
+                        "was taken");
+    } else if (a && a->has_stated_cost) {
+        t->cost = t->stated;
+    } else {
+        t->unpriced = true;
+        complain(t, "it has no price: nobody knows what this cost");
+    }
+    if (price_convert(&compared, x->edition->snapshot, t->cost,
+                      x->edition->snapshot->currency, at))
         x->cost = money_add(x->cost, compared);
 }
 
@@ -97,7 +141,11 @@ static void price_runner_up(struct exchange *x)
         return;
     u.cached_tokens = 0;
     u.cache_write_tokens = 0;
-    if (!price_cost(&cost, x->runner_up, x->at_unix_ms, &u) ||
+    u.cache_write_1h_tokens = 0;
+    u.thinks =
+        (x->query.needs & NEED_THINKING) || x->runner_up->conf->always_thinks;
+    price_expect(&u, x->runner_up, x->at_unix_ms);
+    if (!price_bill(&cost, x->runner_up, x->at_unix_ms, &u, 0) ||
         !price_convert(&x->runner_up_cost, s, cost.total, s->currency,
                        x->at_unix_ms))
         x->runner_up = NULL;
@@ -136,6 +184,7 @@ void settle_remember(struct exchange *x)
     x->cost = x->expected;
     if (d->n_listed > 0) {
         x->expected = d->verdicts[0].compared;
+        x->expected_known = d->verdicts[0].comparable;
         x->estimated_input = d->verdicts[0].expected.input_tokens;
         x->expected_output = d->verdicts[0].expected.output_tokens;
     }
@@ -147,6 +196,7 @@ static struct receipt_attempt record_attempt(const struct attempt *t)
         .offer = (uint16_t)t->offer->index,
         .fault = (uint8_t)t->fault,
         .maybe_billed = t->maybe_billed,
+        .unpriced = t->unpriced,
         .estimated = t->usage.estimated,
         .status = t->status,
         .first_byte_ms = t->first_byte_ms,

@@ -48,7 +48,7 @@ static bool is_priced(const struct conf *c, const char *vendor,
                       const char *model)
 {
     for (size_t i = 0; i < c->n_prices; i++)
-        if (strcmp(c->prices[i].vendor, vendor) == 0 &&
+        if (strcmp(c->prices[i].list, vendor) == 0 &&
             strcmp(c->prices[i].model, model) == 0)
             return true;
     return false;
@@ -74,7 +74,7 @@ static void every_shipped_model_has_a_price_and_every_price_a_model(
             assert_true(
                 is_priced(c, c->vendors[i].name, c->vendors[i].models[k].name));
     for (size_t i = 0; i < c->n_prices; i++)
-        assert_non_null(find_model(c, c->prices[i].vendor, c->prices[i].model));
+        assert_non_null(find_model(c, c->prices[i].list, c->prices[i].model));
 }
 
 static void every_shipped_alias_names_models_that_exist(void **state)

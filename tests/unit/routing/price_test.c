@@ -28,7 +28,7 @@ static int64_t cost_nanos(const struct offer *o, int64_t at,
 {
     struct cost cost;
 
-    assert_true(price_cost(&cost, o, at, usage));
+    assert_true(price_cost(&cost, o, at, usage, 0));
     return cost.total.nanos;
 }
 
@@ -47,17 +47,17 @@ static void costs_are_what_one_works_out_by_hand(void **state)
     struct cost cost;
 
     (void)state;
-    assert_true(price_cost(&cost, offer_called(s, "one/m"), 0, &usage));
+    assert_true(price_cost(&cost, offer_called(s, "one/m"), 0, &usage, 0));
     assert_int_equal(cost.tokens[COST_INPUT], 500000);
     assert_int_equal(cost.tokens[COST_CACHED], 400000);
     assert_int_equal(cost.tokens[COST_CACHE_WRITE], 100000);
     assert_int_equal(cost.tokens[COST_OUTPUT], 70000);
     assert_int_equal(cost.tokens[COST_THINKING], 30000);
-    assert_int_equal(cost.part[COST_INPUT].nanos, 500000000);
-    assert_int_equal(cost.part[COST_CACHED].nanos, 8000000);
-    assert_int_equal(cost.part[COST_CACHE_WRITE].nanos, 125000000);
-    assert_int_equal(cost.part[COST_OUTPUT].nanos, 280000000);
-    assert_int_equal(cost.part[COST_THINKING].nanos, 240000000);
+    assert_int_equal(cost_part(&cost, COST_INPUT).nanos, 500000000);
+    assert_int_equal(cost_part(&cost, COST_CACHED).nanos, 8000000);
+    assert_int_equal(cost_part(&cost, COST_CACHE_WRITE).nanos, 125000000);
+    assert_int_equal(cost_part(&cost, COST_OUTPUT).nanos, 280000000);
+    assert_int_equal(cost_part(&cost, COST_THINKING).nanos, 240000000);
     assert_int_equal(cost.total.nanos, 1153000000);
     assert_int_equal(cost.total.currency, CURRENCY_CNY);
     snapshot_release(s);
@@ -75,7 +75,7 @@ static void what_has_no_rate_of_its_own_bills_as_input_or_output(void **state)
     struct cost cost;
 
     (void)state;
-    assert_true(price_cost(&cost, offer_called(s, "two/m"), 0, &usage));
+    assert_true(price_cost(&cost, offer_called(s, "two/m"), 0, &usage, 0));
     assert_int_equal(cost.total.nanos, 10000000000);
     assert_int_equal(cost.total.currency, CURRENCY_USD);
     snapshot_release(s);
@@ -91,9 +91,9 @@ static void a_sum_is_rounded_once_and_half_goes_up(void **state)
     struct cost cost;
 
     (void)state;
-    assert_true(price_cost(&cost, o, 0, &usage));
-    assert_int_equal(cost.part[COST_INPUT].nanos, 1);
-    assert_int_equal(cost.part[COST_OUTPUT].nanos, 1);
+    assert_true(price_cost(&cost, o, 0, &usage, 0));
+    assert_int_equal(cost_part(&cost, COST_INPUT).nanos, 1);
+    assert_int_equal(cost_part(&cost, COST_OUTPUT).nanos, 1);
     assert_int_equal(cost.total.nanos, 1);
     usage.output_tokens = 0;
     assert_int_equal(cost_nanos(o, 0, &usage), 1);
@@ -146,11 +146,12 @@ static void free_is_not_missing(void **state)
     struct cost cost;
 
     (void)state;
-    assert_true(price_cost(&cost, offer_called(s, "one/gratis"), 0, &usage));
+    assert_true(price_cost(&cost, offer_called(s, "one/gratis"), 0, &usage, 0));
     assert_int_equal(cost.total.nanos, 0);
-    assert_false(price_cost(&cost, offer_called(s, "one/bare"), 0, &usage));
-    assert_true(price_cost(&cost, offer_called(s, "one/m"), end - 1, &usage));
-    assert_false(price_cost(&cost, offer_called(s, "one/m"), end, &usage));
+    assert_false(price_cost(&cost, offer_called(s, "one/bare"), 0, &usage, 0));
+    assert_true(
+        price_cost(&cost, offer_called(s, "one/m"), end - 1, &usage, 0));
+    assert_false(price_cost(&cost, offer_called(s, "one/m"), end, &usage, 0));
     assert_null(cost.row);
     assert_told("1 of 3 models of \"one\" have no price");
     snapshot_release(s);
@@ -189,7 +190,17 @@ static void the_largest_usage_at_the_largest_rate_saturates(void **state)
 {
     const struct rate most = {INT64_MAX};
     const struct price_row row = {
-        INT64_MIN, INT64_MAX, CURRENCY_CNY, most, most, most, most, most, NULL};
+        .from_ms = INT64_MIN,
+        .until_ms = INT64_MAX,
+        .input_most = INT64_MAX,
+        .output_most = INT64_MAX,
+        .input = most,
+        .cached = most,
+        .cache_write = most,
+        .cache_write_1h = most,
+        .output = most,
+        .thinking = most,
+    };
     const struct offer o = {.rows = &row, .n_rows = 1};
     const struct usage usage = {.input_tokens = INT64_MAX,
                                 .cached_tokens = INT64_MAX / 2,
@@ -218,6 +229,8 @@ static void it_agrees_with_the_schoolbook_on_random_usages(void **state)
         struct price_row row = {
             .from_ms = INT64_MIN,
             .until_ms = INT64_MAX,
+            .input_most = INT64_MAX,
+            .output_most = INT64_MAX,
             .input = {random_below(100000000000)},
             .cached = {random_below(10000000000)},
             .cache_write = {random_below(200000000000)},

@@ -1,0 +1,23 @@
+/*
+ * window.h - is this the time that a price speaks of?
+ *
+ * By the clocks of the window's own zone. A span that goes on past midnight
+ * belongs to the day on which it began: its weekday and its holiday count.
+ */
+#pragma once
+
+#include "conf/conf.h"
+
+bool window_open(const struct conf_window *w, int64_t unix_ms);
+
+/* The first instant after `unix_ms` at which window_open() changes, or
+ * INT64_MAX: none within 400 days. For boards and explanations. */
+int64_t window_next(const struct conf_window *w, int64_t unix_ms);
+
+/* Is that day (counted from 1970-01-01) in the calendar? */
+bool calendar_has(const struct conf_calendar *c, int64_t day);
+
+/* Where a quota's period that holds `unix_ms` begins and ends, cut to the
+ * quota's own dates. False: it is not given then. */
+bool quota_period(const struct conf_quota *q, int64_t unix_ms,
+                  int64_t *begins_ms, int64_t *ends_ms) MUST_CHECK;
