@@ -42,3 +42,11 @@ struct span chat_span(const struct chat_reader *r, const char *from,
 
 /* The array at r->s: all of the conversation, counted on the way. */
 void chat_messages_read(struct chat_reader *r);
+
+/* Each reads the value at r->s, which is of the kind it should be. */
+void chat_stream_options_read(struct chat_reader *r);
+void chat_tools_read(struct chat_reader *r);
+void chat_response_format_read(struct chat_reader *r);
+
+/* After all fields: what is wanted of thinking. */
+void chat_thinking_read(struct chat_reader *r);

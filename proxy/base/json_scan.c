@@ -105,6 +105,7 @@ static const char *scalar_end(struct json_scan *s, const char *p)
         const char *word;
         size_t len;
     } words[] = {
+        [JSON_ABSENT] = {"", 0},
         [JSON_NULL] = {"null", 4},
         [JSON_TRUE] = {"true", 4},
         [JSON_FALSE] = {"false", 5},

@@ -29,94 +29,94 @@ static bool is_json(const char *bytes, size_t len)
     return good;
 }
 
+static const char *const valid[] = {
+    "{}",
+    "[]",
+    " {\t\"a\"\r:\n1 } ",
+    "0",
+    "-0",
+    "-0.0e+0",
+    "1E-99",
+    "123456789012345678901234567890",
+    "\"\"",
+    "\"\\u0000\\ud800\\\"\"",
+    "null",
+    "true",
+    "false",
+    "[[[]],{\"\":{}}]",
+    "{\"a\":1,\"a\":2}",
+    "\"\x7f\"",
+    ("\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80"
+     "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\""),
+};
+static const char *const invalid[] = {
+    "",
+    " ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "{]",
+    "[}",
+    "[1,]",
+    "[,1]",
+    "[1 2]",
+    "{,}",
+    "{\"a\"}",
+    "{\"a\":}",
+    "{\"a\":1,}",
+    "{a:1}",
+    "{'a':1}",
+    "{\"a\" 1}",
+    "{1:1}",
+    "01",
+    "-",
+    "+1",
+    "1.",
+    ".5",
+    "1e",
+    "1e+",
+    "0x1",
+    "NaN",
+    "Infinity",
+    "nul",
+    "nulll",
+    "True",
+    "\"",
+    "\"\\\"",
+    "\"\\x\"",
+    "\"\\u12g4\"",
+    "\"\\u123\"",
+    "\"\n\"",
+    "\"\x1f\"",
+    "{}{}",
+    "1 1",
+    "[] x",
+    "\xef\xbb\xbf{}",
+    "\v1",
+    "\"\x80\"",
+    "\"\xc1\x81\"",
+    "\"\xc2\"",
+    "\"\xe0\x9f\xbf\"",
+    "\"\xed\xa0\x80\"",
+    "\"\xe4\xbd\"",
+    "\"\xf0\x8f\xbf\xbf\"",
+    "\"\xf4\x90\x80\x80\"",
+    "\"\xf5\x80\x80\x80\"",
+    "\"\xff\"",
+    "/**/1",
+    "[1]//",
+};
+
 static void json_is_told_from_what_is_not(void **state)
 {
-    static const char *const good[] = {
-        "{}",
-        "[]",
-        " {\t\"a\"\r:\n1 } ",
-        "0",
-        "-0",
-        "-0.0e+0",
-        "1E-99",
-        "123456789012345678901234567890",
-        "\"\"",
-        "\"\\u0000\\ud800\\\"\"",
-        "null",
-        "true",
-        "false",
-        "[[[]],{\"\":{}}]",
-        "{\"a\":1,\"a\":2}",
-        "\"\x7f\"",
-        "\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80"
-        "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"",
-    };
-    static const char *const bad[] = {
-        "",
-        " ",
-        "{",
-        "}",
-        "[",
-        "]",
-        "{]",
-        "[}",
-        "[1,]",
-        "[,1]",
-        "[1 2]",
-        "{,}",
-        "{\"a\"}",
-        "{\"a\":}",
-        "{\"a\":1,}",
-        "{a:1}",
-        "{'a':1}",
-        "{\"a\" 1}",
-        "{1:1}",
-        "01",
-        "-",
-        "+1",
-        "1.",
-        ".5",
-        "1e",
-        "1e+",
-        "0x1",
-        "NaN",
-        "Infinity",
-        "nul",
-        "nulll",
-        "True",
-        "\"",
-        "\"\\\"",
-        "\"\\x\"",
-        "\"\\u12g4\"",
-        "\"\\u123\"",
-        "\"\n\"",
-        "\"\x1f\"",
-        "{}{}",
-        "1 1",
-        "[] x",
-        "\xef\xbb\xbf{}",
-        "\v1",
-        "\"\x80\"",
-        "\"\xc1\x81\"",
-        "\"\xc2\"",
-        "\"\xe0\x9f\xbf\"",
-        "\"\xed\xa0\x80\"",
-        "\"\xe4\xbd\"",
-        "\"\xf0\x8f\xbf\xbf\"",
-        "\"\xf4\x90\x80\x80\"",
-        "\"\xf5\x80\x80\x80\"",
-        "\"\xff\"",
-        "/**/1",
-        "[1]//",
-    };
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        if (!is_json(good[i], strlen(good[i])))
-            fail_msg("refused: %s", good[i]);
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        if (is_json(bad[i], strlen(bad[i])))
-            fail_msg("taken: %s", bad[i]);
+    for (size_t i = 0; i < ARRAY_LEN(valid); i++)
+        if (!is_json(valid[i], strlen(valid[i])))
+            fail_msg("refused: %s", valid[i]);
+    for (size_t i = 0; i < ARRAY_LEN(invalid); i++)
+        if (is_json(invalid[i], strlen(invalid[i])))
+            fail_msg("taken: %s", invalid[i]);
     assert_false(is_json("\"\0\"", 3));
     assert_false(is_json("1\0", 2));
 }
@@ -232,8 +232,8 @@ static const char *const pieces[] = {
     "\\u4f60",
     "\\ud83d\\ude00",
     "\xe4\xbd\xa0",
-    "\xe4\xbd\xa0\xe5\xa5\xbd\xef\xbc\x8c\xe4\xb8\xad\xe6\x96"
-    "\x87\xe3\x80\x82",
+    ("\xe4\xbd\xa0\xe5\xa5\xbd\xef\xbc\x8c\xe4\xb8\xad\xe6\x96"
+     "\x87\xe3\x80\x82"),
     "\xc3\xa9",
     "\xf0\x9f\x98\x80",
     "\xed\x9f\xbf",
@@ -306,8 +306,8 @@ static void a_string_ends_where_the_naive_reader_says(void **state)
 static void members_and_elements_are_walked(void **state)
 {
     struct json_scan s;
-    struct json_text key, text;
-    struct slice raw;
+    struct json_text key = {{"", 0}, false}, text = key;
+    struct slice raw = {"", 0};
     int64_t number = 0;
     char seen[64] = "";
 

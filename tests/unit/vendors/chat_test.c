@@ -37,90 +37,90 @@ static struct chat good(const char *body)
     return chat;
 }
 
+static const struct {
+    const char *body, *param, *message;
+} refused[] = {
+    {"", "", "not valid JSON: a value is missing, at byte 0"},
+    {"{", "", "at byte 1"},
+    {"{\"model\":\"m\"," USER "} x", "", "something follows the end"},
+    {"{\"model\":\"m\"," USER ",}", "", "not valid JSON"},
+    {"{\"a\":\"\xff\"}", "", "not UTF-8, at byte 6"},
+    {"[]", "", "must be a JSON object"},
+    {"\"x\"", "", "must be a JSON object"},
+    {"null", "", "must be a JSON object"},
+    {"{" USER "}", "model", "'model' is missing"},
+    {"{\"model\":1," USER "}", "model", "must be a text"},
+    {"{\"model\":null," USER "}", "model", "must be a text"},
+    {"{\"model\":\"\"," USER "}", "model", "is empty"},
+    {"{\"model\":\"a\\u0000b\"," USER "}", "model", "NUL"},
+    {"{\"model\":\"0123456789012345678901234567890123456789"
+     "01234567890123456789012345678901234567890123456789"
+     "0123456789012345678901234567890\"," USER "}",
+     "model", "longer than 120"},
+    {"{\"model\":\"m\"}", "messages", "is missing"},
+    {"{\"model\":\"m\",\"messages\":{}}", "messages", "must be a list"},
+    {"{\"model\":\"m\",\"messages\":null}", "messages", "must be a list"},
+    {"{\"model\":\"m\",\"messages\":[]}", "messages", "is empty"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\"},"
+     "\"x\"]}",
+     "messages[1]", "must be an object"},
+    {"{\"model\":\"m\",\"messages\":[{\"content\":\"\"}]}", "messages[0].role",
+     "is missing"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":1}]}", "messages[0].role",
+     "must be a text"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":1}]}",
+     "messages[0].content", "must be a text or a list"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[1]}]}",
+     "messages[0].content", "must list objects"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"tool_calls\":1}]"
+     "}",
+     "messages[0].tool_calls", "must be a list"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"Role\":\"x\"}]}",
+     "role", "must be spelt"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"a\",\"role\":\"b\"}]}", "role",
+     "twice"},
+    {"{\"model\":\"m\"," USER ",\"stream\":\"yes\"}", "stream",
+     "true or false"},
+    {"{\"model\":\"m\"," USER ",\"stream_options\":1}", "stream_options",
+     "an object"},
+    {"{\"model\":\"m\"," USER ",\"stream_options\":{\"include_usage\":1}}",
+     "stream_options.include_usage", "true or false"},
+    {"{\"model\":\"m\"," USER ",\"max_tokens\":1.5}", "max_tokens",
+     "whole number from 1"},
+    {"{\"model\":\"m\"," USER ",\"max_tokens\":0}", "max_tokens",
+     "whole number from 1"},
+    {"{\"model\":\"m\"," USER ",\"max_completion_tokens\":99999999999}",
+     "max_completion_tokens", "whole number from 1 to 2147483647"},
+    {"{\"model\":\"m\"," USER ",\"max_tokens\":\"9\"}", "max_tokens",
+     "a whole number"},
+    {"{\"model\":\"m\"," USER ",\"n\":129}", "n", "from 1 to 128"},
+    {"{\"model\":\"m\"," USER ",\"temperature\":\"hot\"}", "temperature",
+     "a number"},
+    {"{\"model\":\"m\"," USER ",\"tools\":{}}", "tools", "list of tools"},
+    {"{\"model\":\"m\"," USER ",\"tools\":[1]}", "tools", "an object"},
+    {"{\"model\":\"m\"," USER ",\"response_format\":\"json\"}",
+     "response_format", "an object"},
+    {"{\"model\":\"m\"," USER ",\"response_format\":{}}", "response_format",
+     "'type'"},
+    {"{\"model\":\"m\",\"model\":\"m\"," USER "}", "model", "twice"},
+    {"{\"model\":\"m\",\"mod\\u0065l\":\"m\"," USER "}", "model", "twice"},
+    {"{\"model\":\"m\",\"Model\":\"x\"," USER "}", "model", "spelt"},
+    {"{\"model\":\"m\"," USER ",\"MAX_TOKENS\":1}", "max_tokens", "spelt"},
+    {"{\"model\":\"m\"," USER ",\"\\u0053tream\":true}", "stream", "spelt"},
+};
+
 static void what_is_no_chat_request_is_refused_by_name(void **state)
 {
-    static const struct {
-        const char *body, *param, *message;
-    } rows[] = {
-        {"", "", "not valid JSON: a value is missing, at byte 0"},
-        {"{", "", "at byte 1"},
-        {"{\"model\":\"m\"," USER "} x", "", "something follows the end"},
-        {"{\"model\":\"m\"," USER ",}", "", "not valid JSON"},
-        {"{\"a\":\"\xff\"}", "", "not UTF-8, at byte 6"},
-        {"[]", "", "must be a JSON object"},
-        {"\"x\"", "", "must be a JSON object"},
-        {"null", "", "must be a JSON object"},
-        {"{" USER "}", "model", "'model' is missing"},
-        {"{\"model\":1," USER "}", "model", "must be a text"},
-        {"{\"model\":null," USER "}", "model", "must be a text"},
-        {"{\"model\":\"\"," USER "}", "model", "is empty"},
-        {"{\"model\":\"a\\u0000b\"," USER "}", "model", "NUL"},
-        {"{\"model\":\"0123456789012345678901234567890123456789"
-         "01234567890123456789012345678901234567890123456789"
-         "0123456789012345678901234567890\"," USER "}",
-         "model", "longer than 120"},
-        {"{\"model\":\"m\"}", "messages", "is missing"},
-        {"{\"model\":\"m\",\"messages\":{}}", "messages", "must be a list"},
-        {"{\"model\":\"m\",\"messages\":null}", "messages", "must be a list"},
-        {"{\"model\":\"m\",\"messages\":[]}", "messages", "is empty"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\"},"
-         "\"x\"]}",
-         "messages[1]", "must be an object"},
-        {"{\"model\":\"m\",\"messages\":[{\"content\":\"\"}]}",
-         "messages[0].role", "is missing"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":1}]}", "messages[0].role",
-         "must be a text"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":1}]}",
-         "messages[0].content", "must be a text or a list"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[1]}]}",
-         "messages[0].content", "must list objects"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"tool_calls\":1}]"
-         "}",
-         "messages[0].tool_calls", "must be a list"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"Role\":\"x\"}]}",
-         "role", "must be spelt"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"a\",\"role\":\"b\"}]}",
-         "role", "twice"},
-        {"{\"model\":\"m\"," USER ",\"stream\":\"yes\"}", "stream",
-         "true or false"},
-        {"{\"model\":\"m\"," USER ",\"stream_options\":1}", "stream_options",
-         "an object"},
-        {"{\"model\":\"m\"," USER ",\"stream_options\":{\"include_usage\":1}}",
-         "stream_options.include_usage", "true or false"},
-        {"{\"model\":\"m\"," USER ",\"max_tokens\":1.5}", "max_tokens",
-         "whole number from 1"},
-        {"{\"model\":\"m\"," USER ",\"max_tokens\":0}", "max_tokens",
-         "whole number from 1"},
-        {"{\"model\":\"m\"," USER ",\"max_completion_tokens\":99999999999}",
-         "max_completion_tokens", "whole number from 1 to 2147483647"},
-        {"{\"model\":\"m\"," USER ",\"max_tokens\":\"9\"}", "max_tokens",
-         "a whole number"},
-        {"{\"model\":\"m\"," USER ",\"n\":129}", "n", "from 1 to 128"},
-        {"{\"model\":\"m\"," USER ",\"temperature\":\"hot\"}", "temperature",
-         "a number"},
-        {"{\"model\":\"m\"," USER ",\"tools\":{}}", "tools", "list of tools"},
-        {"{\"model\":\"m\"," USER ",\"tools\":[1]}", "tools", "an object"},
-        {"{\"model\":\"m\"," USER ",\"response_format\":\"json\"}",
-         "response_format", "an object"},
-        {"{\"model\":\"m\"," USER ",\"response_format\":{}}", "response_format",
-         "'type'"},
-        {"{\"model\":\"m\",\"model\":\"m\"," USER "}", "model", "twice"},
-        {"{\"model\":\"m\",\"mod\\u0065l\":\"m\"," USER "}", "model", "twice"},
-        {"{\"model\":\"m\",\"Model\":\"x\"," USER "}", "model", "spelt"},
-        {"{\"model\":\"m\"," USER ",\"MAX_TOKENS\":1}", "max_tokens", "spelt"},
-        {"{\"model\":\"m\"," USER ",\"\\u0053tream\":true}", "stream", "spelt"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
         struct chat chat;
         struct chat_error error;
 
-        if (!chat_read(&chat, slice_of(rows[i].body), arena, &error))
-            fail_msg("taken: %s", rows[i].body);
-        assert_string_equal(error.param, rows[i].param);
-        if (!strstr(error.message, rows[i].message))
-            fail_msg("%s: %s", rows[i].body, error.message);
+        if (!chat_read(&chat, slice_of(refused[i].body), arena, &error))
+            fail_msg("taken: %s", refused[i].body);
+        assert_string_equal(error.param, refused[i].param);
+        if (!strstr(error.message, refused[i].message))
+            fail_msg("%s: %s", refused[i].body, error.message);
     }
 }
 

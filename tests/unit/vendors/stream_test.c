@@ -75,6 +75,11 @@ static const char *expected(const struct record *r, const char *word)
     return "";
 }
 
+static long number(const char *text)
+{
+    return strtol(text, NULL, 10);
+}
+
 /* LF becomes `eol` in both: the stream and what is said of it. */
 static size_t with_eol(char *bytes, size_t len, const char *eol)
 {
@@ -150,9 +155,9 @@ static void facts_check(const struct record *r, const struct answer *a)
     assert_string_equal(usage, expected(r, "usage"));
     assert_string_equal(cost, expected(r, "cost"));
     assert_string_equal(fault_traits(a->fault)->name, expected(r, "fault"));
-    assert_int_equal(a->done, atoi(expected(r, "done")));
-    assert_int_equal(a->finished, atoi(expected(r, "finished")));
-    assert_int_equal(a->shown_bytes, atoi(expected(r, "shown")));
+    assert_int_equal(a->done, number(expected(r, "done")));
+    assert_int_equal(a->finished, number(expected(r, "finished")));
+    assert_int_equal(a->shown_bytes, number(expected(r, "shown")));
 }
 
 static void said_check(const struct record *r, const struct heard *h)
@@ -161,7 +166,7 @@ static void said_check(const struct record *r, const struct heard *h)
 
     assert_true(h->len >= len);
     assert_memory_equal(h->bytes, r->said, len);
-    if (atoi(expected(r, "adds_done"))) {
+    if (number(expected(r, "adds_done"))) {
         assert_int_equal(h->len, len + sizeof(done_event) - 1);
         assert_memory_equal(h->bytes + len, done_event, sizeof(done_event) - 1);
     } else {
