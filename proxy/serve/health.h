@@ -47,8 +47,9 @@ struct health_view {
 void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
                  struct health_view *out);
 
-/* An attempt begins: true if the breaker lets it (it may take the one probe
- * of a half-open breaker). Then exactly one health_end with the ticket. */
+/* An attempt begins: true if the slot is not cooling and the breaker lets it
+ * (it may take the one probe of a half-open breaker). Then exactly one
+ * health_end with the ticket. */
 struct health_ticket {
     uint32_t slot, generation;
     bool probe;
@@ -63,7 +64,7 @@ void health_end(struct health *h, struct health_ticket ticket, enum fault fault,
 /* A vendor asked for patience with this offer or key: at least until then. */
 void health_cool(struct health *h, uint32_t slot, int64_t until_ms);
 
-/* What the vendor counted against what was estimated; smoothed, bounded to
- * 1/4 .. 4 times. */
+/* What the vendor counted against what was estimated (before any correction
+ * by input_ppm); smoothed, bounded to 1/4 .. 4 times. */
 void health_learn(struct health *h, uint32_t slot, int64_t estimated_input,
                   int64_t true_input, int64_t output_tokens);

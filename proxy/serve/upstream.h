@@ -50,8 +50,11 @@ struct upstream_watcher {
     /* All on_head and on_body calls of one read (64 KiB at most) have been
      * made: a time to write. Not called if on_done follows at once. */
     void (*on_read_end)(void *watcher);
-    /* FAULT_NONE: the answer's framing is whole (or it was close-delimited).
-     * `detail` is a constant or short printable text, for the log. */
+    /* FAULT_NONE: the answer's framing is whole (or it was close-delimited
+     * and ended cleanly). UNREACHABLE: not a byte of the request left.
+     * HUNG_UP: the end came before the answer's head was whole. CUT_SHORT:
+     * after that. GARBLED: not HTTP as we accept it. `detail` is a short
+     * printable text for the log; it stays until on_done returns. */
     void (*on_done)(void *watcher, enum fault fault, const char *detail);
 };
 
