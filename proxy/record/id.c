@@ -1,13 +1,14 @@
 #include <stdint.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
-#include "base/digest.h"
+#include "base/fatal.h"
 
 #include "record/recorder.h"
 
 enum {
     CHANCE_BYTES = 10,
-    IDS_AT_ONCE = 32,
+    IDS_AT_ONCE = 256,
 };
 
 /* Chance for several ids from one system call; each thread has its own. */
@@ -17,7 +18,8 @@ static const unsigned char *draw(void)
     static _Thread_local unsigned n_left;
 
     if (n_left == 0) {
-        random_bytes(drawn, sizeof(drawn));
+        if (getrandom(drawn, sizeof(drawn), 0) != sizeof(drawn))
+            fatal("no random numbers to be had");
         n_left = IDS_AT_ONCE;
     }
     return drawn[--n_left];

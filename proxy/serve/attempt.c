@@ -231,25 +231,50 @@ static struct reader *new_reader(struct attempt *t)
     return r;
 }
 
+/* The digits of n, at the end of `digits`. */
+static struct slice decimal(char digits[24], size_t n)
+{
+    size_t at = 24;
+
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    return (struct slice){digits + at, 24 - at};
+}
+
+static struct slice *whole_request(const struct attempt *t,
+                                   const struct wire *wire)
+{
+    struct arena *a = t->exchange->early;
+    struct slice *parts = arena_alloc(a, (wire->n_body + 3) * sizeof(*parts));
+    char digits[24];
+    const struct slice line[] = {
+        slice_of("POST "),
+        slice_of(t->offer->vendor->base_path),
+        slice_of(wire->path),
+        slice_of(" HTTP/1.1\r\n"),
+    };
+    const struct slice lines[] = {
+        slice_of(wire->headers),         slice_of("Content-Length: "),
+        decimal(digits, wire->body_len), slice_of("\r\nx-bijia-attempt: "),
+        {t->id, RECEIPT_ID - 1},         slice_of("\r\n\r\n"),
+    };
+
+    parts[0] = arena_join(a, line, ARRAY_LEN(line));
+    parts[1] = t->key->head;
+    parts[2] = arena_join(a, lines, ARRAY_LEN(lines));
+    memcpy(parts + 3, wire->body, wire->n_body * sizeof(*parts));
+    return parts;
+}
+
 static void send(struct attempt *t, const struct wire *wire)
 {
     struct exchange *x = t->exchange;
     const struct conf_server *c = &x->edition->snapshot->conf->server;
-    const struct vendor *v = t->offer->vendor;
-    struct slice *parts =
-        arena_alloc(x->early, (wire->n_body + 3) * sizeof(*parts));
-
-    parts[0] = slice_of(arena_printf(x->early, "POST %s%s HTTP/1.1\r\n",
-                                     v->base_path, wire->path));
-    parts[1] = t->key->head;
-    parts[2] = slice_of(arena_printf(x->early,
-                                     "%sContent-Length: %zu\r\n"
-                                     "x-bijia-attempt: %s\r\n\r\n",
-                                     wire->headers, wire->body_len, t->id));
-    memcpy(parts + 3, wire->body, wire->n_body * sizeof(*parts));
     struct upstream_request request = {
         .to = t->key->lane,
-        .parts = parts,
+        .parts = whole_request(t, wire),
         .n_parts = wire->n_body + 3,
         .connect_ms = c->connect_ms,
         .head_limit = ANSWER_HEAD_BYTES,

@@ -21,9 +21,11 @@ enum {
 const char *settle_cost_text(struct arena *a, struct money m)
 {
     char text[MONEY_TEXT];
+    const struct slice parts[] = {slice_of(currency_name(m.currency)),
+                                  {" ", 1},
+                                  slice_of(decimal_text(m.nanos, text))};
 
-    return arena_printf(a, "%s %s", currency_name(m.currency),
-                        decimal_text(m.nanos, text));
+    return arena_join(a, parts, ARRAY_LEN(parts)).bytes;
 }
 
 static struct usage estimated_usage(const struct attempt *t)
