@@ -24,9 +24,14 @@ static const char *const failures[] = {
     "insufficient_system_resource", /* DeepSeek */
 };
 
+/* A whole answer nearly always tells its usage: there the text's length as
+ * it is spelled, escapes and all, serves well enough. */
 static void shown_add(struct event *e, struct json_text text)
 {
-    e->r->reader.answer.shown_bytes += (int64_t)json_text_len(text);
+    struct reader *r = &e->r->reader;
+
+    r->answer.shown_bytes +=
+        (int64_t)(r->stream ? json_text_len(text) : text.raw.len);
 }
 
 /* A text that the client sees; anything else is skipped. */

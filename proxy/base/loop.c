@@ -237,7 +237,6 @@ struct loop *loop_new(void)
         fatal("out of memory making a loop");
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
     l->events = event_base_new_with_config(config);
     event_config_free(config);
     l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
