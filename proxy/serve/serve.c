@@ -268,6 +268,7 @@ static void *run_worker(void *arg)
 
     snprintf(name, sizeof(name), "bijia-w%d", w->index);
     pthread_setname_np(pthread_self(), name);
+    upstream_warm(w->upstream); /* certificates are read before any call */
     loop_run(w->loop);
     return NULL;
 }
