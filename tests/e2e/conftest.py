@@ -15,7 +15,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def market():
-    with Sim() as sim:
+    with Sim(windows=True) as sim:
         yield sim
 
 

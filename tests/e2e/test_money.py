@@ -1,4 +1,5 @@
 """What is billed is what the market bills, to the last nano, whatever the vendor's spelling."""
+import datetime
 import time
 from decimal import Decimal
 
@@ -32,6 +33,118 @@ def test_every_vendor_streamed_or_not_is_billed_exactly(proxy, sim, model):
     for bill, ours in pairs.values():
         assert Decimal(ours["cost"]["amount"]) == Decimal(bill["amount"])
         assert ours["cost"]["currency"] == bill["currency"]
+
+
+def billed_alike(proxy, sim):
+    """The market's bills, each of which was ours too."""
+    bills = []
+    for bill, ours in attempts(proxy, sim).values():
+        assert Decimal(ours["cost"]["amount"]) == Decimal(bill["amount"]), bill
+        assert ours["cost"]["currency"] == bill["currency"]
+        bills.append(bill)
+    return sorted(bills, key=lambda bill: bill["seq"])
+
+
+@pytest.mark.parametrize("model, edge", [
+    ("qwen/qwen3.5-flash", 128_000), ("qwen/qwen3-vl-flash", 32_000),
+    ("doubao/doubao-seed-2-0-mini-260428", 32_000), ("ernie/ernie-5.1", 32_000),
+    ("glm/glm-5.1", 32_000), ("openai/gpt-6-luna", 272_000)])
+def test_a_tier_by_the_length_of_the_prompt_bills_the_whole_request(start, sim, model, edge):
+    proxy = start(settings={"limits.body": "16MiB"})
+    rows = set()
+    for words in (10, edge // 2, edge + edge // 8):
+        assert proxy.chat("word " * words, model=model).status == 200
+    for bill in billed_alike(proxy, sim):
+        rows.add(repr(bill["price"]))
+        assert (bill["prompt_tokens"] > edge) == (len(rows) > 1)
+    assert len(rows) == 2
+
+
+def test_a_tier_by_the_length_of_the_answer_changes_the_price_of_the_prompt_too(proxy, sim):
+    for tokens in (20, 180, 188, 189, 200, 201, 900):
+        for stream in (False, True):
+            sim.clear()
+            sim.order("zhipu", tokens=tokens)
+            assert proxy.chat(model="glm/glm-4.7", stream=stream).status == 200
+    bills = billed_alike(proxy, sim)
+    assert {bill["price"]["input"] for bill in bills} == {"2", "3"}
+    assert {bill["completion_tokens"] <= 200 for bill in bills if bill["price"]["input"] == "2"} == {True}
+
+
+def test_thinking_makes_the_whole_answer_dearer_where_the_vendor_says_so(proxy, sim):
+    for effort in ("none", "high"):
+        assert proxy.chat(model="qwen/qwen-plus", reasoning_effort=effort, stream=True).status == 200
+    assert [bill["price"]["output"] for bill in billed_alike(proxy, sim)] == ["2", "8"]
+
+
+PEAK = "    days: Mon-Fri\n    hours: [09:00-12:00, 14:00-18:00]\n    except_calendar: cn-holidays\n"
+
+
+@pytest.mark.parametrize("clock, open_now, price", [
+    ("2026-11-23T02:00:00Z", True, "2"), ("2026-11-22T02:00:00Z", False, "1"),
+    ("2026-10-05T02:00:00Z", False, "1"), ("2026-11-23T04:00:00Z", False, "1"),
+    ("2026-11-23T09:59:59Z", True, "2")])
+def test_a_window_bills_what_the_market_bills_at_that_time(start, sim, clock, open_now, price):
+    """The market's clock is moved to where the window is (not) open; ours is the window that moves."""
+    hour = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).hour
+    hours = (hour + 23, hour + 25) if open_now else (hour + 6, hour + 7)
+    moved = "    hours: [%02d:00-%02d:00]\n" % tuple(h % 24 for h in hours)
+    proxy = start(edit=lambda p: p.replace("prices.yaml", PEAK, moved))
+    sim.settings(clock=clock)
+    for stream in (False, True):
+        assert proxy.chat(model="deepseek/deepseek-flash", stream=stream).status == 200
+    assert [bill["price"]["input"] for bill in billed_alike(proxy, sim)] == [price, price]
+
+
+@pytest.mark.parametrize("price_at, expected", [(None, 1), ("first_byte", 7), ("end", 7)])
+def test_a_price_that_changes_on_the_way_goes_by_the_instant_the_vendor_goes_by(start, sim, price_at, expected):
+    proxy = start()
+    if price_at:
+        proxy.replace("vendors.yaml", "    cancel_stops_billing: yes\n",
+                      "    cancel_stops_billing: yes\n    price_at: %s\n" % price_at)
+    sim.order("deepseek", latency_ms=3500)
+    change = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+    row = "        - {when: deepseek-peak, input: 2, cached_input: 0.04, output: 8, currency: CNY}\n"
+    proxy.replace("prices.yaml", row,
+                  "        - {from: %s, input: 7, output: 7, currency: CNY}\n"
+                  "        - {input: 1, output: 1, currency: CNY}\n" % change.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    proxy.reload()
+    wait_until(lambda: "result=ok" in proxy.stderr(), "the reload")
+    assert proxy.chat(model="deepseek/deepseek-flash").status == 200
+    assert datetime.datetime.now(datetime.timezone.utc) > change
+    line = proxy.wait_log(1)[0]
+    tokens = line["tokens"]["input"] + line["tokens"]["output"]
+    assert Decimal(line["cost"]["amount"]) == Decimal(tokens * expected) / 10**6
+
+
+def test_what_no_row_foresees_is_billed_by_the_nearest_and_told(start, sim):
+    def edit(proxy):
+        proxy.replace("prices.yaml", "output_at_most: 200", "output_at_most: 400")
+        proxy.replace("prices.yaml", "        - {input_at_most: 32000, input: 3, cached_input: 0.6, output: 14}\n", "")
+        proxy.replace("prices.yaml", "        - {input: 4, cached_input: 0.8, output: 16}\n", "")
+    proxy = start(edit=edit)
+    sim.order("zhipu", tokens=900)
+    assert proxy.chat(model="glm/glm-4.7").status == 200
+    line = proxy.wait_log(1)[0]
+    assert Decimal(line["cost"]["amount"]) == \
+        Decimal(line["tokens"]["input"] * 2 + line["tokens"]["output"] * 8) / 10**6
+    assert "event=price" in proxy.stderr() and "no row" in proxy.stderr()
+
+
+def test_a_model_without_a_price_is_used_last_if_the_policy_says_so(start, sim):
+    row = '      - {input: 1, output: 4, source: "szp2005/llm-prices-cn@0707620", as_of: 2026-09-28}\n'
+
+    def edit(proxy):
+        proxy.replace("prices.yaml", "    ernie-x1-turbo-32k:\n" + row, "")
+        proxy.replace("policy.yaml", "currency: CNY\n", "currency: CNY\nunpriced: %s\n" % word)
+    word = "deny"
+    assert start(edit=edit).chat(model="ernie/ernie-x1-turbo-32k").status == 503
+    word = "last"
+    proxy = start(edit=edit)
+    answer = proxy.chat(model="ernie/ernie-x1-turbo-32k")
+    assert answer.status == 200 and "x-bijia-expected-cost" not in answer.headers
+    attempt = proxy.wait_log(1)[0]["attempts"][0]
+    assert attempt["unpriced"] is True and "cost" not in attempt
 
 
 def test_the_ledger_says_what_the_log_says(proxy, sim):

@@ -129,25 +129,36 @@ def test_the_shipped_configuration_can_be_pointed_at_the_market(tmp_path):
         assert known[name].route("POST", ("/" + path if path else "") + "/chat/completions") == "chat"
 
 
-def test_the_market_sells_every_model_of_the_shipped_prices_at_the_same_base_price(tmp_path, sim):
-    """Both were read from the same pages: what differs is a slip on one side."""
+def shipped_rows():
+    """{(vendor, model): [rows of today]} of conf/prices.yaml, read by its layout."""
     with open(os.path.join(market.ROOT, "conf", "prices.yaml"), encoding="utf-8") as file:
-        rows = re.findall(r"^  ([a-z]+):$|^    (\S+):$|^      - (\{.*)$", file.read(), re.M)
+        text = file.read()
+    found = re.findall(r"^  ([a-z]+):$|^    (\S+):(?: #.*)?$|^ {6,8}- (\{[^}]*(?:\{[^}]*\}[^}]*)*\})",
+                       text[text.index("\nprices:\n"):], re.M)
+    models, vendor, model = {}, None, None
+    for new_vendor, new_model, row in found:
+        vendor, model = new_vendor or vendor, new_model or model
+        if row and not re.search(r"\buntil:", row):
+            models.setdefault((vendor, model), []).append(row)
+    return models
+
+
+def test_the_market_sells_every_model_of_the_shipped_prices_at_the_same_prices(tmp_path, sim):
+    """Both were read from the same pages: what differs is a slip on one side."""
     book = sim.door("GET", "/_sim/prices")["vendors"]
     names = {a: v.name for v in conf_for_sim.load_vendors().values() for a in (v.name, *v.aliases)}
-    vendor = model = None
     checked = 0
-    for new_vendor, new_model, row in rows:
-        if new_vendor:
-            vendor = names.get(new_vendor)
-        elif new_model:
-            model, first = new_model, True
-        elif vendor and first:
-            first = False
+    for (vendor, model), rows in shipped_rows().items():
+        entry = book[names[vendor]][model]
+        rows = [row for row in rows if not re.search("currency: (?!%s)" % entry["currency"], row)]
+        assert len(rows) == len(entry["rows"]), (vendor, model)
+        for row, theirs in zip(rows, entry["rows"]):
             said = {k: Decimal(v) for k, v in re.findall(
-                r"\b(input|cached_input|output): ([0-9.]+)", row)}
-            base = next(r for r in book[vendor][model]["rows"]
-                        if "when" not in r and "thinking" not in r)
-            assert {k: Decimal(base[k]) for k in said} == said, (vendor, model)
+                r"\b(input|cached_input|output|input_at_most|input_below|output_at_most): ([0-9.]+)", row)}
+            said.setdefault("cached_input", said["input"])
+            wanted = {k: Decimal(v) for k, v in theirs.items() if k not in ("when", "thinking", "cache_write")}
+            wanted.setdefault("cached_input", wanted["input"])
+            assert said == wanted, (vendor, model)
+            assert ("when:" in row, "thinking: yes" in row) == ("when" in theirs, "thinking" in theirs)
             checked += 1
-    assert checked >= 25
+    assert checked >= 45

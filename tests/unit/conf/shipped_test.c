@@ -107,8 +107,15 @@ static void the_shipped_values_are_what_they_say(void **state)
     assert_string_equal(c->vendors[0].chat_path, "/chat/completions");
     assert_int_equal(c->vendors[0].silence_ms, 300000);
     assert_int_equal(c->vendors[0].models[0].context_tokens, 1000000);
-    assert_int_equal(c->prices[0].input.nanos_per_mtok, 1000000000);
-    assert_int_equal(c->prices[0].cached.nanos_per_mtok, 20000000);
+    assert_int_equal(c->prices[1].input.nanos_per_mtok, 1000000000);
+    assert_int_equal(c->prices[1].cached.nanos_per_mtok, 20000000);
+    assert_null(c->prices[1].when);
+    assert_string_equal(c->prices[0].when->name, "deepseek-peak");
+    assert_string_equal(c->prices[0].when->zone->name, "Asia/Shanghai");
+    assert_int_equal(c->prices[0].when->weekdays, 0x1f);
+    assert_int_equal(c->prices[0].when->n_spans, 2);
+    assert_int_equal(c->prices[0].when->except->n_days, 33);
+    assert_int_equal(c->prices[0].input.nanos_per_mtok, 2000000000);
     assert_int_equal(c->prices[0].from_ms, INT64_C(1789012800000));
     assert_int_equal(c->prices[0].until_ms, INT64_MAX);
     assert_int_equal(c->exchange_rates[0].rate_nanos, INT64_C(6719500000));
