@@ -8,7 +8,7 @@ import struct
 
 from market import Response
 
-# vendor: (its chat path, a model with one plain price row, does that model think by itself)
+# who speaks OpenAI's language: (its chat path, a model with one plain price row, does that model think by itself)
 PLAYED = {
     "deepseek": ("/chat/completions", "deepseek-flash", True),
     "qwen": ("/compatible-mode/v1/chat/completions", "qwen3.5-flash", True),
@@ -19,6 +19,23 @@ PLAYED = {
     "moonshot": ("/v1/chat/completions", "kimi-k3", True),
     "openai": ("/v1/chat/completions", "gpt-6-luna", True),
     "openrouter": ("/api/v1/chat/completions", "openai/gpt-oss-120b", False),
+    "mistral": ("/v1/chat/completions", "mistral-small-4", False),
+    "xai": ("/v1/chat/completions", "grok-4.7", True),
+    "groq": ("/openai/v1/chat/completions", "openai/gpt-oss-120b", True),
+    "azure": ("/openai/v1/chat/completions", "gpt-6-luna", True),
+    "spark": ("/x2/chat/completions", "spark-x", True),
+    "minimax": ("/v1/chat/completions", "MiniMax-M3", True),
+    "stepfun": ("/v1/chat/completions", "step-3.7-flash", True),
+    "siliconflow": ("/v1/chat/completions", "deepseek-ai/DeepSeek-V4-Flash", True),
+    "yi": ("/v1/chat/completions", "yi-lightning", False),
+    "baichuan": ("/v1/chat/completions", "Baichuan-M3-Plus", False),
+    "qwen-intl": ("/compatible-mode/v1/chat/completions", "qwen3.5-flash", True),
+    "qwen-us": ("/compatible-mode/v1/chat/completions", "qwen3.5-flash", True),
+    "zai": ("/api/paas/v4/chat/completions", "glm-5.3-flash", True),
+    "moonshot-intl": ("/v1/chat/completions", "kimi-k3", True),
+    "minimax-intl": ("/v1/chat/completions", "MiniMax-M3", True),
+    "stepfun-intl": ("/v1/chat/completions", "step-3.7-flash", True),
+    "sglang": ("/v1/chat/completions", "llama-3-8b", False),
     "vllm": ("/v1/chat/completions", "llama-3-8b", False),
     "ollama": ("/v1/chat/completions", "llama-3-8b", False),
     "llamacpp": ("/v1/chat/completions", "llama-3-8b", False),
@@ -40,6 +57,33 @@ def ask(sim, vendor: str, content="hello", key: str | None = "sim-1", headers=No
         return Response(got.status, {k.lower(): v for k, v in got.getheaders()}, got.read())
     finally:
         conn.close()
+
+
+def usage_fields(vendor: str) -> dict:
+    """What asks for usage in a stream; Mistral knows no such field and tells it anyway."""
+    return {} if vendor == "mistral" else {"stream_options": {"include_usage": True}}
+
+
+def arguments_of(call: dict) -> dict:
+    told = call["function"]["arguments"]
+    return told if isinstance(told, dict) else json.loads(told)
+
+
+def is_refused(response: Response) -> bool:
+    """By its status, or by the code inside HTTP 200 where that is the vendor's way."""
+    if response.status >= 400:
+        return True
+    told = response.json()
+    return bool(told.get("code") or told.get("base_resp", {}).get("status_code"))
+
+
+def error_words(response: Response) -> str:
+    """What a refusal says, in whichever of the vendors' shapes."""
+    told = response.json()
+    while isinstance(told, dict):
+        told = next((told[name] for name in ("error", "base_resp", "message", "status_msg", "detail")
+                     if told.get(name)), "")
+    return told if isinstance(told, str) else json.dumps(told)
 
 
 def chunks_of(response: Response) -> list:

@@ -15,12 +15,13 @@ import os
 import re
 import shutil
 import sys
+from fnmatch import fnmatch
 from urllib.parse import urlsplit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-LOCAL_PORTS = {8000: "vllm", 11434: "ollama", 8080: "llamacpp"}
+LOCAL_PORTS = {8000: "vllm", 30000: "sglang", 11434: "ollama", 8080: "llamacpp", 8081: "llamacpp"}
 SELF_HOSTED = """
   {name}:
     base_url: {sim}/{name}/v1
@@ -50,14 +51,14 @@ def prefix_of(name: str, url: str, sim_vendors: dict) -> str:
     """Which of the market's vendors plays this account: by host, then by name, then by local port."""
     parts = urlsplit(url)
     for vendor in sim_vendors.values():
-        if parts.hostname in vendor.hosts:
+        if any(fnmatch(parts.hostname or "", host) for host in vendor.hosts):
             return vendor.name
-    for vendor in sim_vendors.values():
-        if name == vendor.name or name in vendor.aliases:
-            return vendor.name
-    for vendor in sim_vendors.values():
-        if name.startswith((vendor.name,) + vendor.aliases):
-            return vendor.name
+    names = {alias: v.name for v in sim_vendors.values() for alias in (v.name, *v.aliases)}
+    if name in names:
+        return names[name]
+    begun = [alias for alias in names if name.startswith(alias)]
+    if begun:
+        return names[max(begun, key=len)]
     return LOCAL_PORTS.get(parts.port or 0, name)
 
 
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--state-dir", default="state")
     parser.add_argument("--keys", type=int, default=1, help="keys per account")
     parser.add_argument("--self-hosted", action="append", default=[], metavar="NAME",
-                        help="add vllm, ollama or llamacpp, each with the model llama-3-8b")
+                        help="add vllm, sglang, ollama or llamacpp, each with the model llama-3-8b")
     parser.add_argument("--ca-file", help="for a market that speaks TLS")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.WORD=VALUE",
                         help="a further word of bijia.yaml")

@@ -6,6 +6,8 @@ import re
 import stat
 from decimal import Decimal
 
+import pytest
+
 import conf_for_sim
 import market
 
@@ -126,37 +128,110 @@ def test_the_shipped_configuration_can_be_pointed_at_the_market(tmp_path):
     for url in urls:
         assert url.startswith("http://127.0.0.1:9/")
         name, _, path = url[len("http://127.0.0.1:9/"):].partition("/")
-        assert known[name].route("POST", ("/" + path if path else "") + "/chat/completions") == "chat"
+        assert any(known[name].route("POST", ("/" + path if path else "") + end) == "chat"
+                   for end in ENDS), url
+
+
+ENDS = ("/chat/completions", "/messages", "/v1/messages", "/models/m:generateContent",
+        "/v1beta/models/m:generateContent")
+TODAY = "2026-11-22"
+REAL = [
+    ("anthropic", "https://api.anthropic.com/v1", "anthropic/v1"),
+    ("claude", "https://api.anthropic.com", "anthropic"),
+    ("gemini", "https://generativelanguage.googleapis.com/v1beta", "gemini/v1beta"),
+    ("mistral", "https://api.mistral.ai/v1", "mistral/v1"),
+    ("xai", "https://api.x.ai/v1", "xai/v1"),
+    ("groq", "https://api.groq.com/openai/v1", "groq/openai/v1"),
+    ("spark", "https://spark-api-open.xf-yun.com/v1", "spark/v1"),
+    ("spark-x2", "https://spark-api-open.xf-yun.com/x2", "spark/x2"),
+    ("spark-flash", "https://spark-api-open.xf-yun.com/agent/v1", "spark/agent/v1"),
+    ("minimax", "https://api.minimaxi.com/v1", "minimax/v1"),
+    ("minimax-intl", "https://api.minimax.io/v1", "minimax-intl/v1"),
+    ("stepfun", "https://api.stepfun.com/v1", "stepfun/v1"),
+    ("siliconflow", "https://api.siliconflow.cn/v1", "siliconflow/v1"),
+    ("azure", "https://house.openai.azure.com/openai/v1", "azure/openai/v1"),
+    ("azure-old", "https://house.openai.azure.com/openai/deployments/gpt-6-luna",
+     "azure/openai/deployments/gpt-6-luna"),
+    ("yi", "https://api.lingyiwanwu.com/v1", "yi/v1"),
+    ("baichuan", "https://api.baichuan-ai.com/v1", "baichuan/v1"),
+    ("qwen-intl", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+     "qwen-intl/compatible-mode/v1"),
+    ("qwen-us", "https://dashscope-us.aliyuncs.com/compatible-mode/v1", "qwen-us/compatible-mode/v1"),
+    ("kimi-intl", "https://api.moonshot.ai/v1", "moonshot-intl/v1"),
+    ("zai", "https://api.z.ai/api/paas/v4", "zai/api/paas/v4"),
+    ("deepseek-usd", "https://api.deepseek.com", "deepseek"),
+    ("vllm", "http://127.0.0.1:8000/v1", "vllm/v1"),
+    ("sglang", "http://127.0.0.1:30000/v1", "sglang/v1"),
+    ("my-llama", "http://127.0.0.1:30000/v1", "sglang/v1"),
+    ("llamacpp", "http://127.0.0.1:8081/v1", "llamacpp/v1"),
+    ("ollama", "http://127.0.0.1:11434/v1", "ollama/v1"),
+]
+
+
+@pytest.mark.parametrize("name,url,below", REAL)
+def test_each_real_address_finds_its_place_in_the_market(name, url, below):
+    known = conf_for_sim.load_vendors()
+    text, _ = conf_for_sim.change_vendors("  %s:\n    base_url: %s\n" % (name, url),
+                                          "http://127.0.0.1:9", known, {})
+    assert "base_url: http://127.0.0.1:9/" + below in text
+    prefix, _, path = below.partition("/")
+    assert any(known[prefix].route("POST", ("/" + path if path else "") + end) == "chat"
+               for end in ENDS)
+
+
+def of_today(row: str) -> bool:
+    """Not past, not to come; `from` and `until` may stand once for all rows of a model."""
+    edge = dict(re.findall(r"\b(from|until): (\d{4}-\d\d-\d\d)", row))
+    return edge.get("from", "") <= TODAY < edge.get("until", "9")
 
 
 def shipped_rows():
     """{(vendor, model): [rows of today]} of conf/prices.yaml, read by its layout."""
     with open(os.path.join(market.ROOT, "conf", "prices.yaml"), encoding="utf-8") as file:
         text = file.read()
-    found = re.findall(r"^  ([a-z]+):$|^    (\S+):(?: #.*)?$|^ {6,8}- (\{[^}]*(?:\{[^}]*\}[^}]*)*\})",
+    found = re.findall(r"^  ([a-z0-9.-]+):$|^    (\S+):(?: #.*)?$"
+                       r"|^ {6,8}- (\{[^}]*(?:\{[^}]*\}[^}]*)*\})",
                        text[text.index("\nprices:\n"):], re.M)
     models, vendor, model = {}, None, None
     for new_vendor, new_model, row in found:
-        vendor, model = new_vendor or vendor, new_model or model
-        if row and not re.search(r"\buntil:", row):
+        vendor, model = new_vendor or vendor, new_model.strip('"') or model
+        if row and of_today(row):
             models.setdefault((vendor, model), []).append(row)
     return models
+
+
+def price_lists(book) -> dict:
+    """Which of the market's price lists an account of conf/vendors.yaml is billed by."""
+    known = conf_for_sim.load_vendors()
+    with open(os.path.join(market.ROOT, "conf", "vendors.yaml"), encoding="utf-8") as file:
+        found = re.findall(r"^  ([a-z0-9.-]+):$|^    base_url: (\S+)", file.read(), re.M)
+    lists, account = {}, None
+    for name, url in found:
+        account = name or account
+        if url:
+            prefix = conf_for_sim.prefix_of(account, url.strip('"'), known)
+            dollars = prefix + "-usd"
+            lists[account] = dollars if account.endswith("-usd") and dollars in book else prefix
+    return lists
 
 
 def test_the_market_sells_every_model_of_the_shipped_prices_at_the_same_prices(tmp_path, sim):
     """Both were read from the same pages: what differs is a slip on one side."""
     book = sim.door("GET", "/_sim/prices")["vendors"]
-    names = {a: v.name for v in conf_for_sim.load_vendors().values() for a in (v.name, *v.aliases)}
-    checked = 0
+    lists, checked = price_lists(book), 0
     for (vendor, model), rows in shipped_rows().items():
-        entry = book[names[vendor]][model]
+        if "*" in book.get(lists.get(vendor), {"*": None}):     # one's own machines
+            continue
+        ours = book[lists[vendor]]
+        entry = ours[model] if model in ours else ours["x2:" + model]
         rows = [row for row in rows if not re.search("currency: (?!%s)" % entry["currency"], row)]
-        assert len(rows) == len(entry["rows"]), (vendor, model)
-        for row, theirs in zip(rows, entry["rows"]):
+        theirs_now = [row for row in entry["rows"] if row.get("from", "") <= TODAY]
+        assert len(rows) == len(theirs_now), (vendor, model)
+        for row, theirs in zip(rows, theirs_now):
             said = {k: Decimal(v) for k, v in re.findall(
                 r"\b(input|cached_input|output|input_at_most|input_below|output_at_most): ([0-9.]+)", row)}
             said.setdefault("cached_input", said["input"])
-            wanted = {k: Decimal(v) for k, v in theirs.items() if k not in ("when", "thinking", "cache_write")}
+            wanted = {k: Decimal(v) for k, v in theirs.items() if k in said}
             wanted.setdefault("cached_input", wanted["input"])
             assert said == wanted, (vendor, model)
             assert ("when:" in row, "thinking: yes" in row) == ("when" in theirs, "thinking" in theirs)

@@ -17,7 +17,8 @@ if importlib.util.find_spec("openai"):
 
     HELLO = [{"role": "user", "content": "你好"}]
 
-    @pytest.mark.parametrize("vendor", list(PLAYED))
+    # Mistral refuses what the SDK must send, and xAI's sums are its own
+    @pytest.mark.parametrize("vendor", [v for v in PLAYED if v not in ("mistral", "xai")])
     def test_the_sdk_reads_answers_and_streams(sim, vendor):
         client, model = client_of(sim, vendor), PLAYED[vendor][1]
         whole = client.chat.completions.create(model=model, messages=HELLO)

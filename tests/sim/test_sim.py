@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from client import PLAYED, ask, ask_body, chunks_of, join
+from client import (PLAYED, arguments_of, ask, ask_body, chunks_of, error_words, is_refused, join,
+                    usage_fields)
 from market import Sim
 
 VENDORS = list(PLAYED)
-BILLING = [v for v in VENDORS if v not in ("vllm", "ollama", "llamacpp")]
+SELF_HOSTED = ("vllm", "sglang", "ollama", "llamacpp")
+BILLING = [v for v in VENDORS if v not in SELF_HOSTED]
 WEATHER = {"type": "function", "function": {
     "name": "get_weather", "parameters": {"type": "object", "properties": {
         "city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}},
@@ -22,15 +24,15 @@ WEATHER = {"type": "function", "function": {
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_a_vendor_answers_in_the_language_it_is_asked_in(sim, vendor):
     english, chinese = ask(sim, vendor).json(), ask(sim, vendor, "你好，世界").json()
-    assert english["choices"][0]["message"]["content"].startswith("Here is a short answer")
-    assert chinese["choices"][0]["message"]["content"].startswith("这是一个模拟模型的回答")
+    assert "Here is a short answer" in english["choices"][0]["message"]["content"]
+    assert "这是一个模拟模型的回答" in chinese["choices"][0]["message"]["content"]
     assert english["choices"][0]["finish_reason"] == "stop"
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_a_stream_says_the_same_as_a_whole_answer_and_costs_the_same(sim, vendor):
     whole = ask(sim, vendor).json()
-    stream = ask(sim, vendor, stream=True, stream_options={"include_usage": True})
+    stream = ask(sim, vendor, stream=True, **usage_fields(vendor))
     message = whole["choices"][0]["message"]
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert join(stream) == message["content"]
@@ -47,16 +49,23 @@ def test_a_stream_says_the_same_as_a_whole_answer_and_costs_the_same(sim, vendor
 def test_what_is_told_as_usage_is_what_is_billed(sim, vendor):
     usage = ask(sim, vendor, "count 123 of these 词元").json()["usage"]
     bill = sim.bills()[-1]
-    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (bill["prompt_tokens"],
-                                                                    bill["completion_tokens"])
+    completion = usage["total_tokens"] - usage["prompt_tokens"]
+    assert (usage["prompt_tokens"], completion) == (bill["prompt_tokens"], bill["completion_tokens"])
+    assert usage["completion_tokens"] == completion - (bill["thinking_tokens"] if vendor == "xai" else 0)
     assert bill["thinks"] == PLAYED[vendor][2] == (bill["thinking_tokens"] > 0)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_usage_stands_where_the_vendor_puts_it(sim, vendor):
     plain = chunks_of(ask(sim, vendor, stream=True))
-    asked = chunks_of(ask(sim, vendor, stream=True, stream_options={"include_usage": True}))
-    if vendor in ("deepseek", "zhipu", "moonshot"):             # on the last chunk, always
+    asked = chunks_of(ask(sim, vendor, stream=True, **usage_fields(vendor)))
+    if vendor == "xai":                                         # so far, on every chunk
+        counts = [c["usage"]["total_tokens"] for c in plain]
+        assert counts == sorted(counts) and counts[0] < counts[-1]
+    elif vendor == "groq":                                      # under a name of its own
+        assert plain[-1]["x_groq"]["usage"] == asked[-1]["usage"] and "usage" not in plain[-1]
+    elif vendor in ("deepseek", "zhipu", "zai", "moonshot", "moonshot-intl", "mistral", "spark",
+                    "minimax", "minimax-intl"):                 # on the last chunk, always
         assert plain[-1]["usage"] and plain[-1]["choices"][0]["finish_reason"] == "stop"
     elif vendor == "openrouter":                                # a chunk of its own, always
         assert plain[-1]["choices"] == [] and plain[-1]["usage"]["cost"] > 0
@@ -99,15 +108,15 @@ def test_cached_tokens_in_each_spelling(sim):
 def test_a_tool_is_called_and_its_result_answered(sim, vendor):
     whole = ask(sim, vendor, "weather?", tools=[WEATHER]).json()["choices"][0]
     call = whole["message"]["tool_calls"][0]
-    assert whole["finish_reason"] == "tool_calls"
-    assert json.loads(call["function"]["arguments"]) == {"city": "Beijing", "unit": "celsius"}
+    assert whole["finish_reason"] == ("" if vendor == "xai" else "tool_calls")
+    assert arguments_of(call) == {"city": "Beijing", "unit": "celsius"}
     messages = [{"role": "user", "content": "weather?"},
                 {"role": "assistant", "content": None, "tool_calls": [call],
-                 "reasoning_content": " "},
+                 **({} if vendor == "mistral" else {"reasoning_content": " "})},
                 {"role": "tool", "tool_call_id": call["id"], "content": "sunny"}]
     after = ask(sim, vendor, raw=json.dumps({**ask_body(vendor), "messages": messages,
                                              "tools": [WEATHER]}))
-    assert after.json()["choices"][0]["message"]["content"].startswith("Here is")
+    assert "Here is" in after.json()["choices"][0]["message"]["content"]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -119,11 +128,13 @@ def test_two_calls_at_once_come_in_fragments_by_index(sim, vendor):
             for part in choice["delta"].get("tool_calls", ()):
                 events += 1
                 names.setdefault(part["index"], part["function"].get("name"))
-                arguments[part["index"]] = (arguments.get(part["index"], "")
-                                            + part["function"]["arguments"])
+                text = part["function"]["arguments"]
+                text = json.dumps(text) if isinstance(text, dict) else text
+                arguments[part["index"]] = arguments.get(part["index"], "") + text
     assert names == {0: "get_weather", 1: "get_weather"}
     assert [json.loads(arguments[i])["city"] for i in (0, 1)] == ["Beijing", "Shanghai"]
-    assert events == 2 if vendor in ("zhipu", "ollama") else events > 10
+    whole = ("zhipu", "zai", "ollama", "mistral", "xai", "minimax", "minimax-intl")
+    assert events == 2 if vendor in whole else events > 10
 
 
 def test_structured_answers_fit_their_schema(sim):
@@ -201,9 +212,10 @@ def test_an_empty_purse_is_refused_as_the_vendor_spells_it(sim, vendor, status, 
     assert (refused.status, code_of(refused.json()["error"])) == (status, code)
 
 
-@pytest.mark.parametrize("vendor", [v for v in VENDORS if v not in ("vllm", "ollama", "llamacpp")])
+@pytest.mark.parametrize("vendor", BILLING)
 def test_no_key_is_refused(sim, vendor):
-    assert ask(sim, vendor, key=None).status == 401
+    refused = ask(sim, vendor, key=None)
+    assert is_refused(refused) and refused.status == (200 if "minimax" in vendor else 401)
 
 
 REFUSED = [
@@ -256,7 +268,7 @@ def test_an_unknown_model_is_refused(sim, vendor, status, text):
 def test_nonsense_is_refused_in_the_vendors_shape(sim, vendor):
     for raw in ("{", "[]", '{"model":"m"}', '{"messages":[{"role":"user","content":"x"}]}'):
         refused = ask(sim, vendor, raw=raw)
-        assert refused.status in (400, 422) and refused.json()["error"]["message"]
+        assert refused.status in (200, 400, 422) and is_refused(refused) and error_words(refused)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -265,8 +277,7 @@ def test_every_error_class_has_a_spelling(sim, vendor):
                         "trial_used", "too_long", "filtered", "malformed", "unknown_model"):
         sim.order(vendor, error_class=error_class, times=1)
         refused = ask(sim, vendor)
-        assert refused.status >= 400 and refused.json()["error"]["message"]
-        assert "{" not in refused.json()["error"]["message"]
+        assert is_refused(refused) and error_words(refused) and "{" not in error_words(refused)
 
 
 def test_a_prompt_beyond_the_context_is_refused_or_cut_as_the_vendor_does(sim):
@@ -363,7 +374,7 @@ def test_openrouter_states_its_cost(sim):
 def test_families_count_the_same_text_differently(sim):
     text = "模拟市场里的每一家厂商都有自己的分词器。" * 20
     counts = {v: ask(sim, v, text).json()["usage"]["prompt_tokens"] for v in VENDORS}
-    assert len({counts[v] for v in BILLING}) >= 7
+    assert len({counts[v] for v in BILLING}) >= 12
     assert all(200 < n < 500 for n in counts.values())
 
 

@@ -27,14 +27,15 @@ class Ask:
         self.images = 0
 
     @classmethod
-    def read(cls, raw: bytes) -> Ask:
+    def read(cls, raw: bytes, model: str | None = None) -> Ask:
+        """`model`: named elsewhere than in the body."""
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError) as error:
             raise Refusal("malformed", detail=str(error)) from None
         if not isinstance(body, dict):
             raise Refusal("malformed", detail="invalid type: expected an object")
-        ask = cls(body)
+        ask = cls(body if model is None else {**body, "model": model})
         if not isinstance(ask.model, str) or not ask.model:
             raise Refusal("invalid", detail="missing field `model`", param="model")
         if not isinstance(ask.messages, list) or not ask.messages:

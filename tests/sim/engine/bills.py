@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 MILLION = Decimal(1_000_000)
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-PARTS = ("input", "cached_input", "cache_write", "output")
+PARTS = ("input", "cached_input", "cache_write", "cache_write_1h", "output")
 CONDITIONS = ("when", "thinking", "input_at_most", "input_below", "output_at_most", "from", "until")
 
 
@@ -44,8 +44,11 @@ class PriceBook:
                 for name in [model] + entry.get("aliases", []):
                     rows[name] = entry
 
-    def find(self, vendor: str, model: str) -> dict | None:
+    def find(self, vendor: str, model: str, account: str | None = None) -> dict | None:
+        """An account whose name ends in -usd pays by the vendor's dollar list, if there is one."""
         models = self.index.get(vendor, {})
+        if (account or "").endswith("-usd"):
+            models = self.index.get(vendor + "-usd", models)
         return models.get(model) or models.get("*")
 
     def set(self, vendor: str, model: str, change: dict) -> None:
@@ -94,18 +97,26 @@ class PriceBook:
 
 
 def cost(row: dict, usage: dict) -> Decimal:
-    """The bill: `usage` has prompt (all of it), cached, write and completion tokens."""
+    """The bill: `usage` has prompt (all of it), cached, write (write_1h of it) and completion tokens."""
     price = Decimal(row["input"])
+    write = row.get("cache_write", row["input"])
     plain = usage["prompt"] - usage["cached"] - usage["write"]
     total = (plain * price
              + usage["cached"] * Decimal(row.get("cached_input", row["input"]))
-             + usage["write"] * Decimal(row.get("cache_write", row["input"]))
+             + (usage["write"] - usage["write_1h"]) * Decimal(write)
+             + usage["write_1h"] * Decimal(row.get("cache_write_1h", write))
              + usage["completion"] * Decimal(row["output"]))
     return total / MILLION
 
 
 def spell(amount: Decimal) -> str:
     return format(amount.normalize(), "f") if amount else "0"
+
+
+def account_of(key: str | None) -> str | None:
+    """conf_for_sim.py gives the account NAME the keys sim-NAME-1, sim-NAME-2 ..."""
+    parts = (key or "").split("-", 1)[-1].rpartition("-")
+    return parts[0] or None
 
 
 class Record:

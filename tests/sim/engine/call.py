@@ -13,8 +13,9 @@ import time
 from decimal import Decimal
 
 from .ask import Ask, Refusal
-from .bills import cost, spell
+from .bills import account_of, cost, spell
 from .framing import Framer
+from .marks import blocks_of
 from .orders import NO_PLAN
 
 ECHOES = ("X-Api-Key", "Api-Key", "X-Goog-Api-Key", "X-Debug", "X-Request-Key", "X-Echo")
@@ -30,8 +31,9 @@ class Ended(Exception):
 
 
 class Call:
-    def __init__(self, market, conn, request, vendor):
+    def __init__(self, market, conn, request, vendor, path: str):
         self.market, self.conn, self.request, self.vendor = market, conn, request, vendor
+        self.path = path            # below the vendor's prefix
         self.t_start, self.wall = time.monotonic(), time.time()
         self.at = self.wall + market.settings["clock_shift_s"]
         self.attempt = request.headers.get("x-bijia-attempt")
@@ -44,7 +46,12 @@ class Call:
         self.entry: dict | None = None
         self.status: int | None = None
         self.thinks = False
-        self.usage = {"prompt": 0, "cached": 0, "write": 0, "completion": 0, "thinking": 0}
+        self.usage = {"prompt": 0, "cached": 0, "write": 0, "write_1h": 0, "completion": 0,
+                      "thinking": 0}
+        self.explicit_cache = False
+        self.tier: str | None = None
+        self.standing = None        # to the limits of an order, see limits.py
+        self.limit_scope = None
         self.sent_tokens = self.sent_thinking = self.sent_events = self.sent_bytes = 0
         self.head_bytes = 0
         self.t_first_byte: float | None = None
@@ -59,7 +66,7 @@ class Call:
         request, vendor, refusal = self.request, self.vendor, None
         self.key = vendor.read_key(request)
         try:
-            self.ask = Ask.read(request.body)
+            self.ask = vendor.read_ask(self)
             self.model = self.ask.model
         except Refusal as error:
             refusal = error
@@ -69,6 +76,7 @@ class Call:
         try:
             self.refuse(refusal)
             self.prepare()
+            self.take_limits()
         except Refusal as error:
             self.refusal = error
 
@@ -87,13 +95,15 @@ class Call:
 
     def prepare(self) -> None:
         ask, vendor, plan, usage = self.ask, self.vendor, self.plan, self.usage
-        self.entry = self.market.prices.find(vendor.name, ask.model)
+        self.entry = self.market.prices.find(vendor.name, vendor.priced_as(self),
+                                             account_of(self.key))
         if self.entry is None:
             raise Refusal("unknown_model")
         text, usage["prompt"] = ask.prompt(vendor.family, vendor.text_of)
         if usage["prompt"] > vendor.context_of(ask.model):
             raise Refusal("too_long", tokens=usage["prompt"], limit=vendor.context_of(ask.model))
         self.thinks = vendor.thinks(ask)
+        self.tier = plan.tier_used or vendor.tier(ask)
         self.answers = vendor.answer(ask, plan, self.thinks)
         usage["completion"] = sum(a.tokens() for a in self.answers)
         usage["thinking"] = sum(a.thinking_tokens() for a in self.answers)
@@ -101,15 +111,37 @@ class Call:
 
     def remember(self, text: str) -> None:
         vendor, usage = self.vendor, self.usage
-        if usage["prompt"] < vendor.cache_min:
+        least = vendor.least_cached(self.model)
+        if usage["prompt"] < least:
             return
         scope = "%s\0%s\0%s" % (vendor.name, self.key, self.model)
+        if vendor.cache_marks != "no":
+            blocks = blocks_of(self.ask)
+            self.explicit_cache = any(mark for _, _, mark in blocks)
+            if self.explicit_cache:
+                taken = self.market.marks.take(scope, blocks, vendor.family, least)
+                usage["cached"] = min(taken[0], usage["prompt"])
+                usage["write"] = min(taken[1], usage["prompt"] - usage["cached"])
+                usage["write_1h"] = min(taken[2], usage["write"])
+            if self.explicit_cache or vendor.cache_marks == "only":
+                return
         reach = int(self.market.cache.reach(scope, text) * usage["prompt"])
         reach -= reach % vendor.cache_unit
-        usage["cached"] = reach if reach >= vendor.cache_min else 0
+        usage["cached"] = reach if reach >= least else 0
         if vendor.cache_writes and "cache_write" in self.entry["rows"][0]:
             whole = usage["prompt"] - usage["prompt"] % vendor.cache_unit
             usage["write"] = max(0, whole - usage["cached"])
+
+    def take_limits(self) -> None:
+        limit = self.plan.limit
+        if limit is None:
+            return
+        self.limit_scope = (self.vendor.name, self.model, self.key)
+        tokens = self.usage["prompt"] + self.usage["completion"]
+        self.standing = self.market.limits.take(self.limit_scope, limit, tokens)
+        if self.standing.exceeded:
+            self.limit_scope = None
+            raise Refusal("rate_limit_" + self.standing.exceeded)
 
     # -- playing --------------------------------------------------------------------------------
 
@@ -141,12 +173,16 @@ class Call:
         self.status = status = int(plan.status or status)
         if plan.retry_after is not None:
             headers = headers + [("Retry-After", str(plan.retry_after))]
+        elif self.standing is not None and vendor.tells_retry_after:
+            headers = headers + vendor.retry_headers(self.standing.retry_s)
         if plan.echo_key and self.key:
             body = body.replace(b'"message":"', b'"message":"' + self.key.encode() + b" ", 1)
+        kind = vendor.json_type
         if plan.body is not None:
             body = plan.body.encode()
-        return await self.respond(status, headers, plan.content_type or vendor.json_type, [body],
-                                  "refused")
+        elif status == 200 and self.ask and self.ask.stream:
+            body, kind = self.sse(None, body.decode()), vendor.stream_type
+        return await self.respond(status, headers, plan.content_type or kind, [body], "refused")
 
     async def play_answer(self) -> bool:
         plan, vendor, ask = self.plan, self.vendor, self.ask
@@ -250,7 +286,7 @@ class Call:
 
     async def play_error_event(self) -> bool:
         text = self.vendor.error_event(self)
-        await self.send(self.framer.part(self.sse(None, text)))
+        await self.send(self.framer.part(self.sse(self.vendor.error_event_name, text)))
         end = self.vendor.error_event_end
         if end is not None:
             await self.send(self.framer.part(self.sse(None, end)))
@@ -268,7 +304,7 @@ class Call:
 
     def sse(self, event: str | None, data: str) -> bytes:
         plan = self.plan
-        if plan is NO_PLAN and event is None:
+        if plan is NO_PLAN and event is None and self.vendor.line_end == "lf":
             space = " " if self.vendor.data_space else ""
             return f"data:{space}{data}\n\n".encode()
         space = " " if self.vendor.data_space and not plan.no_space else ""
@@ -276,7 +312,7 @@ class Call:
         return self.sse_lines(lines + ["data:" + space + data, ""])
 
     def sse_lines(self, lines: list[str]) -> bytes:
-        name = "crlf" if self.plan.crlf else self.plan.line_end or "lf"
+        name = "crlf" if self.plan.crlf else self.plan.line_end or self.vendor.line_end
         eol = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}[name]
         return (eol.join(lines) + eol).encode()
 
@@ -410,7 +446,8 @@ class Call:
         if self.entry is None or not any(usage.values()):
             return Decimal(0), None
         row = self.market.prices.row(self.entry, usage, self.at, self.thinks)
-        return cost(row, usage), row
+        row, factor = self.vendor.adjust(self, row)
+        return cost(row, usage) * factor, row
 
     def finish(self, end: str, coming: int = 0) -> None:
         if self.done:
@@ -420,14 +457,18 @@ class Call:
         usage = self.billed_usage(rule)
         amount, row = self.price(usage)
         conn, now = self.conn, time.monotonic()
+        if self.limit_scope:
+            self.market.limits.release(self.limit_scope)
         self.market.call_ended(self, {
             "attempt": self.attempt, "vendor": self.vendor.name, "model": self.model,
-            "key": self.key, "account": account_of(self.key), "stream": bool(self.ask and self.ask.stream), "status": self.status,
+            "key": self.key, "account": account_of(self.key),
+            "stream": bool(self.ask and self.ask.stream), "status": self.status,
             "end": end, "how": conn.gone_how if end == "client_gone" else None, "rule": rule,
             "error_class": self.refusal.error_class if self.refusal else None,
             "prompt_tokens": usage["prompt"], "cached_tokens": usage["cached"],
-            "cache_write_tokens": usage["write"], "completion_tokens": usage["completion"],
-            "thinking_tokens": usage["thinking"], "thinks": self.thinks,
+            "cache_write_tokens": usage["write"], "cache_write_1h_tokens": usage["write_1h"],
+            "completion_tokens": usage["completion"], "thinking_tokens": usage["thinking"],
+            "thinks": self.thinks, "service_tier": self.tier,
             "amount": spell(amount), "currency": self.entry["currency"] if self.entry else None,
             "price": row, "usage_told": self.told,
             "cancel_stops_billing": self.vendor.cancel_stops_billing,
@@ -437,12 +478,6 @@ class Call:
             "t_start": self.t_start, "t_first_byte": self.t_first_byte or (now if coming else None),
             "t_end": conn.gone_at if end == "client_gone" else now,
             "orders": self.plan.orders or []})
-
-
-def account_of(key: str | None) -> str | None:
-    """conf_for_sim.py gives the account NAME the keys sim-NAME-1, sim-NAME-2 ..."""
-    parts = (key or "").split("-", 1)[-1].rpartition("-")
-    return parts[0] or None
 
 
 async def forever() -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import random
 
+from .limits import FIELDS as LIMITS
+
 NUMBER, WORD, YES, ANY, TABLE = (int, float), str, bool, object, dict
 
 # field: (type, what it does). The README is checked against this table by a test.
@@ -43,10 +45,14 @@ FIELDS = {
     "retry_after": (ANY, "Retry-After: seconds or any text"),
     "message": (WORD, "text of the refusal"),
     "body": (WORD, "raw body instead of the vendor's own"),
+    "tool_deltas": (WORD, "whole | object | double | bare | empty_name: how calls are spelled"),
+    "leak": (WORD, "kimi | dsml: a tool call comes as the template's own marks in the text"),
     "content_type": (WORD, "Content-Type of the response"),
     "headers": (TABLE, "further response headers"),
     "echo_key": (YES, "the key comes back in response headers and in the refusal's text"),
     "early": (YES, "answer when the request head is read, before its body"),
+    "limit": (TABLE, "{rpm, tpm, rpd, concurrency, window_s}: kept by counting, see limits.py"),
+    "tier_used": (WORD, "the service tier that is used, whatever was asked for"),
     # breakage
     "cut_at_byte": (NUMBER, "end after so many bytes of response, head included"),
     "cut_at_body_byte": (NUMBER, "the same, counted from the end of the head"),
@@ -77,6 +83,8 @@ WORDS = {
     "usage": {"missing", "twice", "late", "zero", "absurd", "negative", "strings"},
     "cut": {"fin", "rst", "notify"},
     "close_after_answer": {"announced", "silent"},
+    "tool_deltas": {"whole", "object", "double", "bare", "empty_name"},
+    "leak": {"kimi", "dsml"},
     "line_end": {"lf", "crlf", "cr"},
     "bill": {"full", "sent", "prompt", "none"},
 }
@@ -118,6 +126,9 @@ def check_order(order: object, framings) -> dict:
                 continue
         elif not isinstance(value, kind) or (kind is NUMBER and isinstance(value, bool)):
             raise OrderError("%s: %r is of the wrong kind" % (name, value))
+        if name == "limit" and value and not (set(value) <= set(LIMITS) and all(
+                isinstance(v, NUMBER) for v in value.values())):
+            raise OrderError("limit: numbers for %s" % (LIMITS,))
         if name in WORDS and value not in WORDS[name]:
             raise OrderError("%s: one of %s" % (name, sorted(WORDS[name])))
         if name == "framing" and value not in framings:

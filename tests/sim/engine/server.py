@@ -10,6 +10,8 @@ from urllib.parse import parse_qs
 from .bills import PriceBook, Record
 from .call import Call
 from .framing import FRAMINGS, Framer
+from .limits import Limits
+from .marks import MarkedCache
 from .orders import FIELDS, OrderBook, OrderError, check_order
 from .tokens import PrefixCache
 from .wire import Connection
@@ -24,7 +26,7 @@ class Market:
         self.vendors, self.prices, self.record, self.seed = vendors, prices, record, seed
         self.names = {alias: v.name for v in vendors.values() for alias in (v.name, *v.aliases)}
         self.orders = OrderBook(seed)
-        self.cache = PrefixCache()
+        self.cache, self.marks, self.limits = PrefixCache(), MarkedCache(), Limits()
         self.settings = {"idle_close_ms": 0, "clock_shift_s": 0.0}
         self.connections: set[Connection] = set()
         self.in_flight: dict[str, int] = dict.fromkeys(vendors, 0)
@@ -67,7 +69,7 @@ class Market:
         vendor, path = self.vendor_at(request.path)
         kind = vendor.route(request.method, path) if vendor else None
         if kind == "chat":
-            call = Call(self, conn, request, vendor)
+            call = Call(self, conn, request, vendor, path)
             self.calls += 1
             self.in_flight[vendor.name] += 1
             self.keep(call)
@@ -210,7 +212,8 @@ class Market:
         self.orders = OrderBook(self.seed)
         self.record.rows.clear()
         self.prices.reset()
-        self.cache.clear()
+        for kept in (self.cache, self.marks, self.limits):
+            kept.clear()
         self.settings.update(idle_close_ms=0, clock_shift_s=0.0)
         self.cancels.clear()
         self.kept.clear()

@@ -1,4 +1,4 @@
-"""The vendors of the market: every module here with a VENDOR is one. Adding a file adds a vendor."""
+"""The vendors of the market: every module here with a VENDOR (or VENDORS). Adding a file adds one."""
 from __future__ import annotations
 
 import importlib
@@ -9,7 +9,8 @@ def load() -> dict:
     """name -> Vendor, in the order of the files."""
     found = {}
     for info in pkgutil.iter_modules(__path__):
-        vendor = getattr(importlib.import_module(__name__ + "." + info.name), "VENDOR", None)
-        if vendor is not None:
-            found[vendor.name] = vendor
+        module = importlib.import_module(__name__ + "." + info.name)
+        for vendor in getattr(module, "VENDORS", (getattr(module, "VENDOR", None),)):
+            if vendor is not None:
+                found[vendor.name] = vendor
     return found

@@ -20,6 +20,7 @@ class Ark(Vendor):
     stream_type = "text/event-stream"
     limit_fields = ("max_tokens",)          # max_completion_tokens is ignored
     json_schema = "object"
+    parallel_switch = False
     errors = {
         "bad_key": (401, {"code": "AuthenticationError", "type": "Unauthorized",
                           "message": "The API key or AK/SK in the request is missing or invalid. "
@@ -74,8 +75,11 @@ class Ark(Vendor):
         return (ask.model.startswith("doubao-seed") and switched(ask) != "disabled"
                 and ask.body.get("reasoning_effort") not in ("none", "minimal"))
 
+    def tier(self, ask: Ask) -> str:
+        return "default"
+
     def base(self, call, kind: str) -> dict:
-        return {**super().base(call, kind), "service_tier": "default"}
+        return {**super().base(call, kind), "service_tier": call.tier}
 
     def reasoning(self, text: str) -> dict:
         return {"reasoning_content": text, "encrypted_content": "c2lt"}

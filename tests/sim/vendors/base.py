@@ -7,11 +7,14 @@ error and told_usage; orders, pace, framing and bills stay the machinery's.
 from __future__ import annotations
 
 import json
+import math
+from decimal import Decimal
 from itertools import islice
 
 from engine.answer import (DIRECTIVE, Answer, fit, pieces_of, text_pieces,
                            thought_pieces)
 from engine.ask import Ask, Refusal, content_text, in_chinese, wants_both
+from engine.bills import account_of
 
 DEFAULT_TOKENS = 40
 EFFORTS = {"minimal": 4, "low": 6, "medium": 12, "high": 24, "xhigh": 48, "max": 48, "ultra": 64}
@@ -34,6 +37,8 @@ class Vendor:
     cancel_stops_billing = True
     errors_are_free = False             # an answer that ends in an error is not billed
     cache_min, cache_unit, cache_writes = 1024, 128, False
+    cache_marks = "no"                  # no | too (beside the automatic one) | only: cache_control
+    siblings: tuple = ()                # accounts at other platforms of the company: their keys are bad
     contexts: dict = {}                 # model -> tokens; "" is the default
     no_vision: tuple = ()               # beginnings of names of models that take no images
     needs_key = True
@@ -44,6 +49,7 @@ class Vendor:
     json_type = "application/json"
     stream_type = "text/event-stream"
     data_space = True
+    line_end = "lf"
     ascii_only = False                  # \\u escapes instead of UTF-8
     blank_lines = 0                     # before a non-stream JSON body
     opening_comment = None
@@ -54,13 +60,19 @@ class Vendor:
     reasoning_field: str | None = "reasoning_content"
     tool_arguments_whole = False
     fingerprint = None
+    usage_names: tuple = ("prompt_tokens", "completion_tokens", "total_tokens")
+    error_event_name: str | None = None
     error_event_end: str | None = None  # what follows an error event in a stream
+    tells_retry_after = False           # when a limit of an order is exceeded
 
     # what is accepted
     limit_fields = ("max_completion_tokens", "max_tokens")
     roles = ROLES
     json_schema = "yes"                 # yes | object (treated as json_object) | refused
-    one_system = False
+    one_system = False                  # a second system message is refused
+    no_store = False                    # `store` is refused
+    parallel_switch = True              # parallel_tool_calls: false is obeyed
+    text_only_flat: tuple = ()          # beginnings of models that take no arrays as content
 
     errors: dict = {}
 
@@ -70,6 +82,13 @@ class Vendor:
         if path in self.chat_paths:
             return "chat" if method == "POST" else "method"
         return "models" if path in self.models_paths and method == "GET" else None
+
+    def read_ask(self, call) -> Ask:
+        """The request in OpenAI's language; raises Refusal. A vendor of another language translates."""
+        return Ask.read(call.request.body)
+
+    def priced_as(self, call) -> str:
+        return call.ask.model
 
     def read_key(self, request) -> str | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -82,6 +101,8 @@ class Vendor:
             return "no_money"
         if key.startswith("sim-trial"):
             return "trial_used"
+        if account_of(key) in self.siblings:
+            return "bad_key"
         return None if key.startswith("sim-") and not key.startswith("sim-bad") else "bad_key"
 
     # -- refusing -------------------------------------------------------------------------------
@@ -93,6 +114,12 @@ class Vendor:
                 raise Refusal("bad_role", role=message["role"], at=at,
                               detail="messages[%d].role: unknown variant `%s`, expected one of %s"
                               % (at, message["role"], ", ".join("`%s`" % r for r in self.roles)))
+            if isinstance(message.get("content"), list) \
+                    and ask.model.startswith(self.text_only_flat or ("\0",)):
+                raise Refusal("invalid", param="messages", detail="messages[%d].content: invalid type: "
+                              "sequence, expected a string" % at)
+        if self.one_system and sum(m["role"] == "system" for m in ask.messages) > 1:
+            raise Refusal("invalid", param="messages", detail="only one system message is allowed")
         self.refuse_model(ask)
         self.refuse_format(ask)
         if ask.has_images() and not self.sees(ask.model):
@@ -118,6 +145,16 @@ class Vendor:
 
     def text_of(self, message: dict) -> str:
         return content_text(message.get("content"))
+
+    def least_cached(self, model: str) -> int:
+        return self.cache_min
+
+    def tier(self, ask: Ask) -> str | None:
+        return None
+
+    def adjust(self, call, row: dict) -> tuple[dict, Decimal]:
+        """The row as it is billed, and the factor of the service tier."""
+        return row, Decimal(call.entry.get("service_tiers", {}).get(call.tier, 1))
 
     def context_of(self, model: str) -> int:
         return self.contexts.get(model, self.contexts.get("", 1_000_000))
@@ -156,6 +193,8 @@ class Vendor:
         if self.wants_call(ask) and plan.text is None and plan.big is None:
             answer.calls = self.calls(ask, chinese)
             answer.finish = "tool_calls"
+            if plan.leak:
+                leak(answer, plan.leak)
         else:
             self.say(answer, ask, plan, chinese)
         self.shorten(answer, self.limit_of(ask))
@@ -175,7 +214,7 @@ class Vendor:
             named = (choice.get("function") or {}).get("name")
             functions = [f for f in functions if f.get("name") == named] or functions
         both = (wants_both(ask.last_user_text())
-                and ask.body.get("parallel_tool_calls") is not False)
+                and (ask.body.get("parallel_tool_calls") is not False or not self.parallel_switch))
         chosen = (functions[:2] if len(functions) > 1 else functions * 2) if both else functions[:1]
         return [(self.call_id(ask, at), str(f.get("name")), pieces_of(dump(
             fit(f.get("parameters") or {"type": "object"}, "", at, chinese))))
@@ -221,6 +260,9 @@ class Vendor:
     def headers(self, call) -> list[tuple[str, str]]:
         return [("x-request-id", "req-%012x" % call.number)]
 
+    def retry_headers(self, seconds: float) -> list[tuple[str, str]]:
+        return [("retry-after", str(max(1, math.ceil(seconds))))]
+
     def told_usage(self, call) -> dict | None:
         """What the vendor says it counted, by the orders: the truth, nothing, or nonsense."""
         order, truth = call.plan.usage, call.usage
@@ -232,9 +274,9 @@ class Vendor:
             truth = dict.fromkeys(truth, 0)
         told = self.usage(call, truth)
         if order == "absurd":
-            told.update(prompt_tokens=10 ** 15, completion_tokens=10 ** 18, total_tokens=10 ** 18)
+            told.update(zip(self.usage_names, (10 ** 15, 10 ** 18, 10 ** 18)))
         elif order == "negative":
-            told.update(prompt_tokens=-5, completion_tokens=-1, total_tokens=-6)
+            told.update(zip(self.usage_names, (-5, -1, -6)))
         elif order == "strings":
             told.update({k: str(v) for k, v in told.items() if isinstance(v, int)})
         return told
@@ -279,7 +321,7 @@ class Vendor:
         if answer.calls:
             message["tool_calls"] = [
                 {"id": number, "type": "function",
-                 "function": {"name": name, "arguments": "".join(pieces)}}
+                 "function": {"name": name, "arguments": self.arguments(call, pieces)}}
                 for number, name, pieces in answer.calls]
         finish = None if call.plan.no_finish or call.plan.done_without_finish else answer.finish
         return {"index": at, "message": message, "logprobs": None, "finish_reason": finish}
@@ -370,17 +412,38 @@ class Vendor:
         for text, n in grouped(answer.content or [], group):
             yield '{"content":' + json.dumps(text, ensure_ascii=ascii_only) + "}", \
                 n * answer.piece_tokens, 0
+        yield from self.call_deltas(call, answer, group)
+
+    def call_deltas(self, call, answer: Answer, group: int):
+        style, ascii_only = self.tool_style(call), self.ascii_only
+        if style == "bare" and answer.calls:    # told apart by their place in one array only
+            yield dump({"tool_calls": [
+                {"type": "function", "function": {"name": name, "arguments": "".join(pieces)}}
+                for _, name, pieces in answer.calls]}, ascii_only), \
+                sum(6 + len(pieces) for _, _, pieces in answer.calls), 0
+            return
         for at, (number, name, pieces) in enumerate(answer.calls):
             first = {"index": at, "id": number, "type": "function",
                      "function": {"name": name, "arguments": ""}}
-            if self.whole_arguments(call):
-                first["function"]["arguments"] = "".join(pieces)
+            if style in ("whole", "object", "double"):
+                first["function"]["arguments"] = self.arguments(call, pieces)
                 yield dump({"tool_calls": [first]}, ascii_only), 6 + len(pieces), 0
                 continue
             yield dump({"tool_calls": [first]}, ascii_only), 6, 0
             for text, n in grouped(pieces, group):
-                yield dump({"tool_calls": [{"index": at, "function": {"arguments": text}}]},
-                           ascii_only), n, 0
+                function = {"name": "", "arguments": text} if style == "empty_name" \
+                    else {"arguments": text}
+                yield dump({"tool_calls": [{"index": at, "function": function}]}, ascii_only), n, 0
+
+    def tool_style(self, call) -> str | None:
+        """How calls are spelled: None (fragments by index) or a word of the order `tool_deltas`."""
+        return call.plan.tool_deltas or ("whole" if self.whole_arguments(call) else None)
+
+    def arguments(self, call, pieces: list):
+        text, style = "".join(pieces), self.tool_style(call)
+        if style == "object":
+            return json.loads(text)
+        return dump(text) if style == "double" else text
 
     def reasoning_delta(self, text: str) -> str:
         return dump(self.reasoning(text), self.ascii_only)
@@ -397,9 +460,9 @@ class Vendor:
         return status, body, self.headers(call)
 
     def error_fields(self, call, error_class: str, fill: dict) -> tuple[int, dict]:
-        row = (self.errors.get(error_class) or self.errors.get(FALLBACK.get(error_class, ""))
-               or self.errors["invalid"])
-        status, fields = row
+        while error_class not in self.errors:
+            error_class = FALLBACK.get(error_class, "invalid")
+        status, fields = self.errors[error_class]
         words = {"model": call.model, "key": mask(call.key), "detail": "invalid request",
                  "role": "", "at": 0, "limit": 0, "tokens": 0, "param": None, **fill}
         fields = {k: v.format(**words) if isinstance(v, str) else v for k, v in fields.items()}
@@ -420,7 +483,25 @@ class Vendor:
 
 FALLBACK = {"no_key": "bad_key", "trial_used": "no_money", "malformed": "invalid",
             "bad_role": "invalid", "too_long": "invalid", "filtered": "invalid",
-            "forbidden": "bad_key", "server_error": "overloaded", "unknown_model": "invalid"}
+            "forbidden": "bad_key", "server_error": "overloaded", "unknown_model": "invalid",
+            "rate_limit_rpm": "rate_limit_requests", "rate_limit_tpm": "rate_limit_tokens",
+            "rate_limit_rpd": "rate_limit_requests", "rate_limit_requests": "rate_limit",
+            "rate_limit_tokens": "rate_limit", "rate_limit_concurrency": "rate_limit"}
+
+
+def leak(answer: Answer, style: str) -> None:
+    """The calls in the marks of the model's own template, as hosts let them through by mistake."""
+    text = ""
+    for at, (_, name, pieces) in enumerate(answer.calls):
+        arguments = "".join(pieces)
+        if style == "kimi":
+            text += ("<|tool_call_begin|>functions.%s:%d<|tool_call_argument_begin|>%s<|tool_call_end|>"
+                     % (name, at, arguments))
+        else:
+            text += '<｜DSML｜invoke name="%s">%s</｜DSML｜invoke>' % (name, arguments)
+    text = ("<|tool_calls_section_begin|>%s<|tool_calls_section_end|>" if style == "kimi" else
+            "<｜DSML｜function_calls>%s</｜DSML｜function_calls>") % text
+    answer.content, answer.calls, answer.finish = pieces_of(text), [], "stop"
 
 
 def mask(key: str | None) -> str:

@@ -15,6 +15,7 @@ class DeepSeek(Vendor):
     cache_min, cache_unit = 64, 64
     contexts = {"": 1_000_000}
     no_vision = ("deepseek-v4-pro",)
+    text_only_flat = ("deepseek-v4-pro",)
     id_prefix = ""
     call_prefix = "call_"
     stream_type = "text/event-stream; charset=utf-8"

@@ -10,8 +10,10 @@ ALWAYS_THINKS = ("kimi-k3", "kimi-k2.7-code")
 
 class Moonshot(Vendor):
     name = "moonshot"
+    siblings = ("moonshot-intl", "kimi-intl")
     aliases = ("kimi",)
-    hosts = ("api.moonshot.cn", "api.moonshot.ai")
+    hosts = ("api.moonshot.cn",)
+    one_system = True
     chat_paths = ("/v1/chat/completions",)
     models_paths = ("/v1/models",)
     family = "kimi"
@@ -68,8 +70,13 @@ class Moonshot(Vendor):
         return ask.model.startswith(ALWAYS_THINKS) or switched(ask) != "disabled"
 
     def headers(self, call) -> list:
-        return [("Msh-Request-Id", "sim%012x" % call.number), ("X-RateLimit-Limit", "200"),
-                ("X-RateLimit-Remaining", "199"), ("X-RateLimit-Reset", "1")]
+        return [("Msh-Request-Id", "sim%012x" % call.number), *self.limit_headers(call)]
+
+    def limit_headers(self, call) -> list:
+        usual = (200, 199, 1.0)
+        most, left, reset_s = call.standing.row("requests", usual) if call.standing else usual
+        return [("X-RateLimit-Limit", str(most)), ("X-RateLimit-Remaining", str(left)),
+                ("X-RateLimit-Reset", str(max(1, round(reset_s))))]
 
     def details(self, truth: dict) -> dict:
         return {"cached_tokens": truth["cached"],
@@ -87,4 +94,12 @@ class Moonshot(Vendor):
         return {"error": {"message": fields["message"], "type": fields["type"]}}
 
 
-VENDOR = Moonshot()
+class MoonshotIntl(Moonshot):
+    """platform.kimi.ai: keys of .cn are 401 here, prices in dollars."""
+    name = "moonshot-intl"
+    aliases = ("kimi-intl",)
+    hosts = ("api.moonshot.ai",)
+    siblings = ("moonshot", "kimi")
+
+
+VENDORS = (Moonshot(), MoonshotIntl())

@@ -2,12 +2,26 @@
 from __future__ import annotations
 
 from engine.ask import Ask, Refusal
+from engine.limits import go_duration
 
 from .base import Vendor
 
 REASONING = ("gpt-5", "gpt-6", "o1", "o3", "o4")
 NO_THOUGHT_BY_DEFAULT = ("gpt-4",)
+TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
+NO_LIMITS = {"requests": (10000, 9999, 0.006), "tokens": (2000000, 1999990, 0.0)}
 PADDING = "abcdefghijklmnop"
+
+
+def limit_headers(call, otherwise: dict) -> list[tuple[str, str]]:
+    """x-ratelimit-{limit,remaining,reset}-{requests,tokens}"""
+    out = []
+    for kind, usual in otherwise.items():
+        most, left, reset_s = call.standing.row(kind, usual) if call.standing else usual
+        out += [("x-ratelimit-limit-" + kind, str(most)),
+                ("x-ratelimit-remaining-" + kind, str(left)),
+                ("x-ratelimit-reset-" + kind, go_duration(reset_s))]
+    return out
 
 
 class OpenAI(Vendor):
@@ -37,6 +51,9 @@ class OpenAI(Vendor):
         "rate_limit": (429, {"message": "Rate limit reached for {model} in organization org-sim on "
                              "requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again "
                              "in 20s.", "type": "requests", "code": "rate_limit_exceeded"}),
+        "rate_limit_tokens": (429, {"message": "Rate limit reached for {model} in organization org-sim "
+                                    "on tokens per min (TPM). Please try again in 6s.",
+                                    "type": "tokens", "code": "rate_limit_exceeded"}),
         "overloaded": (503, {"message": "The engine is currently overloaded, please try again later",
                              "type": "server_error", "code": None}),
         "server_error": (500, {"message": "The server had an error while processing your request. "
@@ -66,6 +83,12 @@ class OpenAI(Vendor):
         if isinstance(body.get("stop"), list) and len(body["stop"]) > 4:
             raise Refusal("invalid", param="stop", detail="Invalid 'stop': array too long. Expected an "
                           "array with maximum length 4.")
+        if body.get("stop") is not None and ask.model.startswith(("o3", "o4-mini")):
+            raise Refusal("unsupported", param="stop", detail="Unsupported parameter: 'stop' is not "
+                          "supported with this model.")
+        if body.get("service_tier") not in (None,) + TIERS:
+            raise Refusal("invalid", param="service_tier", detail="Invalid value: '%s'. Supported "
+                          "values are: %s." % (body["service_tier"], ", ".join(TIERS)))
         if not ask.model.startswith(REASONING):
             return
         if "max_tokens" in body:
@@ -87,10 +110,12 @@ class OpenAI(Vendor):
     def headers(self, call) -> list:
         return [("x-request-id", "req_%012x" % call.number), ("openai-organization", "org-sim"),
                 ("openai-processing-ms", "12"), ("openai-version", "2020-10-01"),
-                ("x-ratelimit-limit-requests", "10000"), ("x-ratelimit-limit-tokens", "2000000"),
-                ("x-ratelimit-remaining-requests", "9999"),
-                ("x-ratelimit-remaining-tokens", "1999990"),
-                ("x-ratelimit-reset-requests", "6ms"), ("x-ratelimit-reset-tokens", "0s")]
+                *limit_headers(call, NO_LIMITS)]
+
+    def tier(self, ask: Ask) -> str:
+        """flex, priority and fast are used as asked (unless an order says otherwise)."""
+        asked = ask.body.get("service_tier")
+        return asked if asked in ("flex", "priority", "fast") else "default"
 
     def details(self, truth: dict) -> dict:
         return {"prompt_tokens_details": {"cached_tokens": truth["cached"], "audio_tokens": 0,
@@ -100,7 +125,7 @@ class OpenAI(Vendor):
                                               "rejected_prediction_tokens": 0}}
 
     def base(self, call, kind: str) -> dict:
-        return {**super().base(call, kind), "service_tier": "default"}
+        return {**super().base(call, kind), "service_tier": call.tier}
 
     def chunk_tail(self, call) -> str:
         options = call.ask.body.get("stream_options")

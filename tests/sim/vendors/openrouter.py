@@ -67,6 +67,22 @@ class OpenRouter(Vendor):
     def choice_more(self, call) -> str:
         return ',"native_finish_reason":null,"logprobs":null'
 
+    tells_retry_after = True
+
+    def headers(self, call) -> list:
+        if call.refusal is None or call.standing is None or "requests" not in call.standing.rows:
+            return super().headers(call)
+        most, left, reset_s = call.standing.rows["requests"]        # only with the platform's 429
+        return super().headers(call) + [
+            ("X-RateLimit-Limit", str(most)), ("X-RateLimit-Remaining", str(left)),
+            ("X-RateLimit-Reset", str(int((call.wall + reset_s) * 1000)))]
+
+    def events(self, call):
+        """Models of Z.ai keep the stream alive with empty chunks."""
+        if call.model.startswith("z-ai/"):
+            yield "", dump({**self.base(call, "chat.completion.chunk"), "choices": []}), 0, 0
+        yield from super().events(call)
+
     def usage(self, call, truth: dict) -> dict:
         amount, _ = call.price(truth)
         return {**super().usage(call, truth), "cost": float(amount), "is_byok": False}

@@ -1,7 +1,10 @@
 """Qwen on DashScope (compatible mode): temperature below 2, one leading system message, bills to the end."""
 from __future__ import annotations
 
+from decimal import Decimal
+
 from engine.ask import Ask, Refusal
+from engine.bills import spell
 
 from .base import Vendor
 
@@ -13,7 +16,9 @@ OPEN_WEIGHT = ("qwen3.5-397b", "qwen3.5-122b", "qwen3.5-27b", "qwen3.5-35b", "qw
 class Qwen(Vendor):
     name = "qwen"
     aliases = ("dashscope", "bailian", "alibaba")
-    hosts = ("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com")
+    hosts = ("dashscope.aliyuncs.com",)
+    siblings = ("qwen-intl", "qwen-us")
+    cache_marks = "too"
     chat_paths = ("/compatible-mode/v1/chat/completions",)
     models_paths = ("/compatible-mode/v1/models",)
     family = "qwen"
@@ -32,7 +37,7 @@ class Qwen(Vendor):
         "no_money": (400, {"message": "Access denied, please make sure your account is in good "
                            "standing.", "type": "Arrearage", "code": "Arrearage"}),
         "trial_used": (403, {"message": "The free tier of the model has been exhausted. Free allocated "
-                             "quota exceeded.", "type": "AllocationQuota.FreeTierOnly",
+                             "quota exceeded.", "flat": True,
                              "code": "AllocationQuota.FreeTierOnly"}),
         # only a per-minute throttle, though it reads like OpenAI's empty purse
         "rate_limit": (429, {"message": "You exceeded your current quota, please check your plan and "
@@ -49,8 +54,7 @@ class Qwen(Vendor):
                              "code": "ServiceUnavailable"}),
         "server_error": (500, {"message": "An internal error has occured, please try again later.",
                                "type": "InternalError", "code": "InternalError"}),
-        "forbidden": (403, {"message": "Access denied.", "type": "AccessDenied",
-                            "code": "AccessDenied"}),
+        "forbidden": (403, {"message": "Access denied.", "flat": True, "code": "AccessDenied"}),
         "invalid": (400, {"message": "<400> InternalError.Algo.InvalidParameter: {detail}",
                           "type": "invalid_request_error", "code": "invalid_parameter_error"}),
         "unknown_model": (404, {"message": "The model `{model}` does not exist or you do not have "
@@ -70,10 +74,14 @@ class Qwen(Vendor):
             raise Refusal("invalid", detail="Temperature should be in [0.0, 2.0)")
         if top_p is not None and not 0 < top_p <= 1:
             raise Refusal("invalid", detail="Range of top_p should be (0.0, 1.0]")
-        if n is not None and not (1 <= n <= (1 if ask.tools else 4)):
-            raise Refusal("invalid", detail="Range of n should be [1, 4]")
+        most = 4 if ask.model.startswith("qwen-plus") and not ask.tools else 1
+        if n is not None and not 1 <= n <= most:
+            raise Refusal("invalid", detail="Range of n should be [1, %d]" % most)
         if any(m["role"] == "system" for m in ask.messages[1:]):
             raise Refusal("invalid", detail="System message must be at the beginning.")
+        spoken = [m["role"] for m in ask.messages if m["role"] not in ("system", "tool")]
+        if any(a == b == "user" for a, b in zip(spoken, spoken[1:])):
+            raise Refusal("invalid", detail="The messages of user and assistant must alternate.")
         if ask.last["role"] not in ("user", "tool"):
             raise Refusal("invalid", detail="The last message should be of role user.")
         if ask.model.startswith(OPEN_WEIGHT) and self.thinks(ask) and not ask.stream:
@@ -92,7 +100,23 @@ class Qwen(Vendor):
         budget, effort = ask.body.get("thinking_budget"), super().thinking_effort(ask)
         return min(effort, budget) if isinstance(budget, int) else effort
 
+    def adjust(self, call, row: dict):
+        """Explicit marks: written at 125 % of the input price, read at 10 %."""
+        if call.explicit_cache:
+            price = Decimal(row["input"])
+            row = {**row, "cached_input": spell(price / 10), "cache_write": spell(price * 5 / 4)}
+        return row, Decimal(1)
+
+    def usage(self, call, truth: dict) -> dict:
+        told = super().usage(call, truth)
+        if call.explicit_cache:
+            told["prompt_tokens_details"]["cache_creation_input_tokens"] = truth["write"]
+        return told
+
     def shape_error(self, call, status: int, fields: dict) -> dict:
+        if fields.get("flat"):
+            return {"code": fields["code"], "message": fields["message"],
+                    "request_id": "sim-%012x" % call.number}
         return {**super().shape_error(call, status, fields), "request_id": "sim-%012x" % call.number}
 
     def deltas(self, call, answer):
@@ -102,4 +126,20 @@ class Qwen(Vendor):
             yield delta, tokens, thinking
 
 
-VENDOR = Qwen()
+class QwenIntl(Qwen):
+    """Singapore: keys of its own, prices in dollars."""
+    name = "qwen-intl"
+    aliases = ("dashscope-intl", "alibaba-intl")
+    hosts = ("dashscope-intl.aliyuncs.com",)
+    siblings = ("qwen", "qwen-us")
+
+
+class QwenUs(Qwen):
+    """Virginia: keys of its own. No list was captured; it charges Singapore's prices."""
+    name = "qwen-us"
+    aliases = ("dashscope-us", "alibaba-us")
+    hosts = ("dashscope-us.aliyuncs.com",)
+    siblings = ("qwen", "qwen-intl")
+
+
+VENDORS = (Qwen(), QwenIntl(), QwenUs())

@@ -11,8 +11,9 @@ SEES = ("glm-5.3-flash", "glm-4.6v", "glm-4.5v", "glm-5v")
 
 class Zhipu(Vendor):
     name = "zhipu"
-    aliases = ("glm", "bigmodel", "zai")
-    hosts = ("open.bigmodel.cn", "api.z.ai")
+    aliases = ("glm", "bigmodel")
+    hosts = ("open.bigmodel.cn",)
+    siblings = ("zai",)
     chat_paths = ("/api/paas/v4/chat/completions", "/api/coding/paas/v4/chat/completions")
     models_paths = ("/api/paas/v4/models",)
     family = "glm"
@@ -23,6 +24,7 @@ class Zhipu(Vendor):
     usage_in_stream = "last"
     limit_fields = ("max_tokens",)          # max_completion_tokens is ignored
     json_schema = "object"
+    parallel_switch = False
     errors = {
         "no_key": (401, {"code": "1001", "message": "Header中未收到Authorization参数，无法进行身份验证。"}),
         "bad_key": (401, {"code": "1000", "message": "身份验证失败。"}),
@@ -64,6 +66,16 @@ class Zhipu(Vendor):
     def whole_arguments(self, call) -> bool:
         return call.ask.body.get("tool_stream") is not True
 
+    def tool_style(self, call) -> str | None:
+        """glm-4.6 encodes its arguments twice; glm-5.2 repeats an empty name with each fragment."""
+        style = super().tool_style(call)
+        if call.plan.tool_deltas is None:
+            if call.model == "glm-4.6" and style == "whole":
+                return "double"
+            if call.model == "glm-5.2" and style is None:
+                return "empty_name"
+        return style
+
     def base(self, call, kind: str) -> dict:
         return {**super().base(call, kind), "request_id": "20261122%012x" % call.number}
 
@@ -74,4 +86,12 @@ class Zhipu(Vendor):
         return {"error": {"code": fields["code"], "message": fields["message"]}}
 
 
-VENDOR = Zhipu()
+class Zai(Zhipu):
+    """z.ai: another account, prices in dollars."""
+    name = "zai"
+    aliases = ("z-ai", "glm-intl", "zhipu-intl")
+    hosts = ("api.z.ai",)
+    siblings = ("zhipu", "glm")
+
+
+VENDORS = (Zhipu(), Zai())
