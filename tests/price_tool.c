@@ -1,0 +1,95 @@
+/*
+ * price_tool.c - the price function alone, for tests/e2e/test_prices_judge.py.
+ *
+ *     price_tool DIR < cases
+ *
+ * A case is a line: OFFER AT_MS INPUT CACHED WRITE WRITE_1H OUTPUT THINKING
+ * STORED STORED_MS TIER THINKS QUOTA. For each it prints the line of the row
+ * in prices.yaml, the currency, the total in nanos, what the quota covers,
+ * and each part in nanos; or "none".
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "routing/price.h"
+
+static char *assume(void *self, const struct conf_key_source *from,
+                    const char *dir, struct arena *a, struct diag *diag)
+{
+    static const char text[] = "assumed-for-pricing-never-sent-anywhere";
+
+    (void)self;
+    (void)from;
+    (void)dir;
+    (void)diag;
+    return arena_strndup(a, text, sizeof(text) - 1);
+}
+
+static const struct offer *find(const struct snapshot *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_offers; i++)
+        if (strcmp(s->offers[i].name, name) == 0)
+            return &s->offers[i];
+    return NULL;
+}
+
+static void print(const struct cost *cost)
+{
+    printf("%d %s %" PRId64 " %" PRId64, cost->row->conf->place.line,
+           currency_name(cost->total.currency), cost->total.nanos,
+           cost->quota_tokens);
+    for (int p = 0; p < COST_PARTS; p++)
+        printf(" %" PRId64, cost_part(cost, (enum cost_part)p).nanos);
+    printf("\n");
+}
+
+/* False: the line is no case. */
+static bool answer(const struct snapshot *s, const char *line)
+{
+    char name[128], tier[16];
+    struct usage u = {0};
+    int64_t at_ms, quota;
+    int thinks;
+    struct cost cost;
+    const struct offer *o;
+
+    if (sscanf(line,
+               "%127s %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
+               " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
+               " %15s %d %" SCNd64,
+               name, &at_ms, &u.input_tokens, &u.cached_tokens,
+               &u.cache_write_tokens, &u.cache_write_1h_tokens,
+               &u.output_tokens, &u.thinking_tokens, &u.stored_tokens,
+               &u.stored_ms, tier, &thinks, &quota) != 13)
+        return false;
+    u.thinks = thinks != 0;
+    o = find(s, name);
+    if (!o || !service_tier_find(&u.tier, (struct slice){tier, strlen(tier)}))
+        return false;
+    if (price_cost(&cost, o, at_ms, &u, quota))
+        print(&cost);
+    else
+        printf("none\n");
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct secret_source assumed = {.read = assume};
+    static struct diag diag;
+    struct snapshot *s;
+    char line[512];
+    int status = 0;
+
+    if (argc != 2 || snapshot_load(&s, argv[1], 1, &assumed, &diag) < 0) {
+        fputs(diag.text, stderr);
+        return 1;
+    }
+    while (status == 0 && fgets(line, sizeof(line), stdin))
+        status = answer(s, line) ? 0 : 2;
+    if (status)
+        fprintf(stderr, "no case: %s", line);
+    snapshot_release(s);
+    return status;
+}
