@@ -224,30 +224,74 @@ static const char *triple_blocks(struct tally *t, const char *p,
 
 #endif
 
-/* Counts up to sixteen bytes one by one, or many wide characters. */
+/* What an ASCII character at p is, an escape undone unless it is of hex
+ * digits: then, and for other characters, 0. *past is set behind it. */
+static inline unsigned simple_at(const char *p, const char *end, bool escaped,
+                                 const char **past)
+{
+    unsigned char c = (unsigned char)*p;
+
+    *past = p + 1;
+    if (c >= 0x80)
+        return 0;
+    if (c != '\\' || !escaped || end - p < 2)
+        return c;
+    *past = p + 2;
+    c = (unsigned char)p[1];
+    if (c == 'u')
+        return 0;
+    return c >= 'a' ? ' ' : c; /* b, f, n, r and t are white space */
+}
+
+/* Counts ASCII characters one by one, without branches on what they are: up
+ * to as many as make it worth a look for a block of them. */
+static const char *simple_run(struct tally *t, const char *p, const char *end,
+                              bool escaped)
+{
+    const char *stop = end - p > 64 ? p + 64 : end, *past;
+    unsigned was_latin = t->last == SCRIPT_LATIN;
+    unsigned was_space = t->last == SCRIPT_SPACE;
+    unsigned latins = 0, words = 0, digits = 0, spaces = 0, runs = 0, all = 0;
+    unsigned c, last = 0;
+
+    for (; p < stop && (c = simple_at(p, end, escaped, &past)) != 0; p = past) {
+        unsigned latin = (c | 0x20) - 'a' < 26, space = c <= 0x20;
+
+        latins += latin;
+        words += latin & ~was_latin;
+        digits += c - '0' < 10;
+        spaces += space;
+        runs += space & ~was_space;
+        was_latin = latin;
+        was_space = space;
+        last = c;
+        all++;
+    }
+    if (all)
+        t->last = ascii_script(last);
+    t->of[SCRIPT_LATIN] += latins;
+    t->of[SCRIPT_DIGIT] += digits;
+    t->of[SCRIPT_SPACE] += spaces;
+    t->of[SCRIPT_PUNCT] += all - latins - digits - spaces;
+    t->words += words;
+    t->runs += runs;
+    return p;
+}
+
+/* Counts what blocks of ASCII left: at least one character. */
 static const char *mixed(struct tally *t, const char *p, const char *end,
                          bool escaped)
 {
-    const char *stop = end - p > 16 ? p + 16 : end;
+    const char *past = simple_run(t, p, end, escaped);
 
-    while (p < stop) {
-        unsigned char c = (unsigned char)*p;
-
-        if (c < 0x80 && !(escaped && c == '\\')) {
-            count(t, ascii_script(c));
-            p++;
-            continue;
-        }
-        if (c >= 0xe0) {
-            const char *past = triple_blocks(t, p, end);
-
-            if (past > p) {
-                p = past;
-                continue;
-            }
-        }
+    if (past > p)
+        return past;
+    past = triple_blocks(t, p, end);
+    if (past > p)
+        return past;
+    do /* Chinese that was sent as ASCII is all escapes */
         count(t, script_of(json_character(&p, end)));
-    }
+    while (escaped && end - p > 1 && p[0] == '\\' && p[1] == 'u');
     return p;
 }
 
@@ -261,7 +305,8 @@ void text_count_add(struct text_count *c, struct json_text text,
         t.last = ascii_script(before);
     while (p < end) {
         p = ascii_blocks(&t, p, end, text.escaped);
-        p = mixed(&t, p, end, text.escaped);
+        if (p < end)
+            p = mixed(&t, p, end, text.escaped);
     }
     c->han += t.of[SCRIPT_HAN];
     c->kana += t.of[SCRIPT_KANA];

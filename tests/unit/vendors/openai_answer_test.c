@@ -380,7 +380,7 @@ static void faults_quirks_and_tokenizers_have_rows(void **state)
     }
     assert_int_equal(quirk_find("no_such_quirk"), 0);
     assert_int_equal(tokenizer_find("no_such_family"), -1);
-    assert_true(tokenizer_estimate(deepseek, &han, 0, 0, 0) >= 600);
+    assert_true(tokenizer_estimate(deepseek, &han, 0, 0, 0) >= 560);
     assert_true(tokenizer_estimate(deepseek, &han, 0, 0, 0) < 610);
     for (int i = 0; i < 10; i++) { /* about a token a word, in any family */
         int64_t n = tokenizer_estimate(i, &words, 0, 0, 0);
