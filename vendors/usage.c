@@ -21,6 +21,15 @@ enum figure {
     MISS,
     THINKING,
     TICKS, /* xAI: 10,000,000,000 to the dollar */
+    /* Anthropic's input leaves out what was read from the cache or written */
+    BARE_INPUT,
+    READ_APART,
+    WRITTEN_APART,
+    /* Gemini's prompt has what was cached; its answer not what was thought */
+    PROMPT_COUNT,
+    TOOL_PROMPT_COUNT,
+    ANSWER_COUNT,
+    THOUGHTS_COUNT,
     FIGURE_COUNT,
 };
 
@@ -31,17 +40,22 @@ static const struct name {
     {"prompt_tokens", INPUT},
     {"completion_tokens", OUTPUT},
     {"total_tokens", TOTAL},
-    {"input_tokens", INPUT},
+    {"input_tokens", BARE_INPUT}, /* OpenAI's Responses too */
     {"output_tokens", OUTPUT},
     {"cached_tokens", CACHED}, /* Moonshot, at the top */
     {"prompt_cache_hit_tokens", HIT},
     {"prompt_cache_miss_tokens", MISS},
-    {"cache_read_input_tokens", CACHED},
-    {"cache_creation_input_tokens", CACHE_WRITE}, /* Qwen, explicit cache */
+    {"cache_read_input_tokens", READ_APART},
+    {"cache_creation_input_tokens", WRITTEN_APART},
     {"cache_write_tokens", CACHE_WRITE},
     {"ephemeral_1h_input_tokens", CACHE_WRITE_1H}, /* Anthropic */
     {"reasoning_tokens", THINKING},
     {"cost_in_usd_ticks", TICKS},
+    {"promptTokenCount", PROMPT_COUNT},
+    {"cachedContentTokenCount", CACHED},
+    {"candidatesTokenCount", ANSWER_COUNT},
+    {"thoughtsTokenCount", THOUGHTS_COUNT},
+    {"toolUsePromptTokenCount", TOOL_PROMPT_COUNT},
 };
 
 /* Objects within, whose names count as if they stood at the top. */
@@ -51,11 +65,18 @@ static const char *const details[] = {
     "cache_creation",
 };
 
-/* Of the names above, those that mean something else in details. */
-static bool is_detail(enum figure figure)
+/* What a name means in details, where nothing is apart from the input (Qwen
+ * says so of its explicit cache); FIGURE_COUNT: nothing. */
+static enum figure in_details(enum figure figure)
 {
+    if (figure == READ_APART)
+        return CACHED;
+    if (figure == WRITTEN_APART)
+        return CACHE_WRITE;
     return figure == CACHED || figure == CACHE_WRITE ||
-           figure == CACHE_WRITE_1H || figure == THINKING;
+                   figure == CACHE_WRITE_1H || figure == THINKING
+               ? figure
+               : FIGURE_COUNT;
 }
 
 static const struct {
@@ -224,8 +245,8 @@ static void details_read(struct gather *g, struct json_scan *s)
     for (json_enter(s); json_member(s, &key);) {
         const struct name *name = name_find(key);
 
-        if (name && is_detail(name->figure))
-            figure_read(g, name->figure, s);
+        if (name && in_details(name->figure) != FIGURE_COUNT)
+            figure_read(g, in_details(name->figure), s);
         else
             json_skip(s);
     }
@@ -248,10 +269,41 @@ static int64_t output_of(const struct gather *g, int64_t input)
                : output;
 }
 
+/* Of two spellings, the one that says more. */
+static void merge(int64_t *figure, int64_t other)
+{
+    if (other > *figure)
+        *figure = other;
+}
+
+/* Anthropic: what `input_tokens` leaves out is put in. With `prompt_tokens`
+ * beside them the same words count what is in it. */
+static void take_in_cache(int64_t f[FIGURE_COUNT])
+{
+    int64_t apart = or_zero(f[READ_APART]) + or_zero(f[WRITTEN_APART]);
+
+    if (f[INPUT] == NOT_SAID && f[BARE_INPUT] != NOT_SAID)
+        f[INPUT] = f[BARE_INPUT] + apart;
+    else
+        merge(&f[INPUT], f[BARE_INPUT]);
+    merge(&f[CACHED], f[READ_APART]);
+    merge(&f[CACHE_WRITE], f[WRITTEN_APART]);
+}
+
+/* Gemini leaves out what is zero. */
+static void take_gemini(int64_t f[FIGURE_COUNT])
+{
+    if (f[PROMPT_COUNT] == NOT_SAID)
+        return;
+    f[INPUT] = f[PROMPT_COUNT] + or_zero(f[TOOL_PROMPT_COUNT]);
+    f[OUTPUT] = or_zero(f[ANSWER_COUNT]) + or_zero(f[THOUGHTS_COUNT]);
+    f[THINKING] = or_zero(f[THOUGHTS_COUNT]);
+}
+
 static enum usage_found judge(struct gather *g)
 {
     struct usage *u = &g->out->usage;
-    const int64_t *f = g->figure;
+    int64_t *f = g->figure;
 
     if (f[TICKS] != NOT_SAID) {
         g->out->has_stated_cost = true;
@@ -259,6 +311,8 @@ static enum usage_found judge(struct gather *g)
     }
     if (g->bad)
         return USAGE_BAD;
+    take_in_cache(f);
+    take_gemini(f);
     u->input_tokens = f[INPUT];
     if (f[INPUT] == NOT_SAID && f[HIT] != NOT_SAID && f[MISS] != NOT_SAID)
         u->input_tokens = f[HIT] + f[MISS];
@@ -274,7 +328,9 @@ static enum usage_found judge(struct gather *g)
     u->thinking_tokens = or_zero(f[THINKING]);
     u->output_tokens = output_of(g, u->input_tokens);
     if (u->cached_tokens + u->cache_write_tokens > u->input_tokens ||
-        u->thinking_tokens > u->output_tokens)
+        u->thinking_tokens > u->output_tokens ||
+        u->input_tokens > USAGE_TOKENS_MAX ||
+        u->output_tokens > USAGE_TOKENS_MAX)
         return USAGE_BAD;
     return USAGE_GOOD;
 }

@@ -33,6 +33,15 @@ static const struct {
     {"{\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":21,\"completion_tokens_details\":{\"reasoning_tokens\":10}}", USAGE_GOOD, 9, 0, 0, 12, 10},
     {"{\"prompt_tokens\":9,\"completion_tokens\":12,\"total_tokens\":21,\"completion_tokens_details\":{\"reasoning_tokens\":10}}", USAGE_GOOD, 9, 0, 0, 12, 10},
     {"{\"prompt_tokens\":9,\"completion_tokens\":2,\"completion_tokens_details\":{\"reasoning_tokens\":10}}", USAGE_GOOD, 9, 0, 0, 12, 10},
+    /* Anthropic: input without what was read from the cache or written */
+    {"{\"input_tokens\":10,\"cache_read_input_tokens\":100,\"cache_creation_input_tokens\":20,\"cache_creation\":{\"ephemeral_5m_input_tokens\":15,\"ephemeral_1h_input_tokens\":5},\"output_tokens\":7}", USAGE_GOOD, 130, 100, 20, 7, 0},
+    {"{\"input_tokens\":10,\"cache_read_input_tokens\":0,\"cache_creation_input_tokens\":0,\"output_tokens\":7}", USAGE_GOOD, 10, 0, 0, 7, 0},
+    {"{\"prompt_tokens\":130,\"cache_read_input_tokens\":100,\"completion_tokens\":7}", USAGE_GOOD, 130, 100, 0, 7, 0},
+    {"{\"input_tokens\":2147483647,\"cache_read_input_tokens\":1,\"output_tokens\":7}", USAGE_BAD, 0, 0, 0, 0, 0},
+    /* Gemini: thoughts beside the answer; what is zero is not said */
+    {"{\"promptTokenCount\":50,\"cachedContentTokenCount\":20,\"candidatesTokenCount\":5,\"thoughtsTokenCount\":9,\"totalTokenCount\":64}", USAGE_GOOD, 50, 20, 0, 14, 9},
+    {"{\"promptTokenCount\":50,\"totalTokenCount\":50}", USAGE_GOOD, 50, 0, 0, 0, 0},
+    {"{\"promptTokenCount\":50,\"toolUsePromptTokenCount\":8,\"candidatesTokenCount\":5}", USAGE_GOOD, 58, 0, 0, 5, 0},
     /* names of the same spelling that mean parts */
     {"{\"prompt_tokens\":9,\"completion_tokens\":2,\"prompt_tokens_details\":{\"prompt_tokens\":5,\"total_tokens\":7}}", USAGE_GOOD, 9, 0, 0, 2, 0},
     /* nothing at all is not nothing said */
