@@ -228,6 +228,8 @@ static enum fault whole_end(struct openai_reader *r)
     case OPENAI_EMPTY: return fail(reader, FAULT_GARBLED);
     case OPENAI_ANSWER: break;
     }
+    if (reader->stream_asked) /* not what the client can read */
+        return fail(reader, FAULT_GARBLED);
     reader->answer.finished = reader->answer.done = true;
     say(reader, text);
     return FAULT_NONE;

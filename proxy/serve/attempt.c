@@ -224,6 +224,7 @@ static struct reader *new_reader(struct attempt *t)
     struct reader *r = reader_new(t->manner, x->arena);
 
     r->show_usage = x->show_usage;
+    r->stream_asked = x->stream;
     r->event_limit = (size_t)c->event_bytes;
     r->answer_limit = (size_t)c->answer_bytes;
     r->say = x->stream ? say : say_whole;

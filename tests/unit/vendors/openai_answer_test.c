@@ -157,6 +157,21 @@ static void a_broken_transfer_is_no_answer(void **state)
     assert_int_equal(heard.len, 0);
 }
 
+static void a_whole_answer_to_a_stream_request_is_garbled(void **state)
+{
+    struct reader *r = reader_of(200, "");
+
+    (void)state;
+    r->stream_asked = true;
+    r->manner->adapter->body(r, slice_of(ANSWER));
+    assert_int_equal(r->manner->adapter->end(r), FAULT_GARBLED);
+    assert_int_equal(heard.len, 0);
+    r = reader_of(200, "");
+    r->stream_asked = true;
+    r->manner->adapter->body(r, slice_of("{\"error\":{\"code\":429}}"));
+    assert_int_equal(r->manner->adapter->end(r), FAULT_RATE_LIMITED);
+}
+
 static void an_answer_beyond_the_limit_is_garbled(void **state)
 {
     char big[5000];
@@ -398,6 +413,7 @@ int main(void)
         TEST(blank_lines_before_an_answer_are_dropped),
         TEST(what_is_no_answer_is_not_said),
         TEST(a_broken_transfer_is_no_answer),
+        TEST(a_whole_answer_to_a_stream_request_is_garbled),
         TEST(an_answer_beyond_the_limit_is_garbled),
         TEST(a_length_that_lies_does_no_harm),
         TEST(refusals_are_sorted),
