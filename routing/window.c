@@ -116,3 +116,17 @@ bool quota_period(const struct conf_quota *q, int64_t unix_ms,
         *ends_ms = q->until_ms;
     return true;
 }
+
+uint32_t quota_period_number(const struct conf_quota *q, int64_t unix_ms)
+{
+    int64_t day;
+
+    if (unix_ms < q->from_ms || unix_ms >= q->until_ms)
+        return 0;
+    if (q->per == CONF_ONCE)
+        return 1;
+    day = zone_local(q->zone, unix_ms).day;
+    if (q->per == CONF_PER_MONTH)
+        day = day_month(day);
+    return day > 0 && day < (1 << 24) - 1 ? (uint32_t)day + 1 : 1;
+}

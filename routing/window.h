@@ -21,3 +21,7 @@ bool calendar_has(const struct conf_calendar *c, int64_t day);
  * quota's own dates. False: it is not given then. */
 bool quota_period(const struct conf_quota *q, int64_t unix_ms,
                   int64_t *begins_ms, int64_t *ends_ms) MUST_CHECK;
+
+/* A number for that period, which grows from one to the next: 1 to 2^24. 0:
+ * the quota is not given then. Quicker than the above. */
+uint32_t quota_period_number(const struct conf_quota *q, int64_t unix_ms);

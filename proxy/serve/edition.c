@@ -113,7 +113,8 @@ static struct http_limits limits_of(const struct conf_server *c)
     };
 }
 
-struct edition *edition_new(struct snapshot *snapshot, struct health *health)
+struct edition *edition_new(struct snapshot *snapshot, struct health *health,
+                            struct quotas *quotas)
 {
     struct arena *a = arena_new();
     struct held *h = arena_alloc(a, sizeof(*h));
@@ -121,16 +122,21 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health)
     struct vendor_doors *vendors =
         arena_alloc(a, (snapshot->n_vendors + 1) * sizeof(*vendors));
     uint32_t *slots = arena_alloc(a, (snapshot->n_offers + 1) * sizeof(*slots));
+    uint32_t *quota_slots =
+        arena_alloc(a, (snapshot->conf->n_quotas + 1) * sizeof(*slots));
 
     for (size_t i = 0; i < snapshot->n_vendors; i++)
         vendors[i] = doors_of(snapshot->conf, &snapshot->vendors[i], a, health);
     for (size_t i = 0; i < snapshot->n_offers; i++)
         slots[i] = health_slot(health, snapshot->offers[i].name);
+    for (size_t i = 0; i < snapshot->conf->n_quotas; i++)
+        quota_slots[i] = quotas_slot(quotas, snapshot, i);
     h->arena = a;
     atomic_init(&h->refs, 1);
     h->edition = (struct edition){
         .snapshot = snapshot,
         .offer_slots = slots,
+        .quota_slots = quota_slots,
         .vendors = vendors,
         .limits = limits_of(c),
         .rules = {c->breaker_failures, c->breaker_open_ms},

@@ -13,6 +13,7 @@
 
 #include "http/http.h"
 #include "serve/health.h"
+#include "serve/quotas.h"
 #include "serve/upstream.h"
 
 /* One key of one vendor (or no key, with AUTH_NONE). */
@@ -30,14 +31,15 @@ struct vendor_doors {
 struct edition {
     struct snapshot *snapshot;
     const uint32_t *offer_slots;        /* by offer index */
+    const uint32_t *quota_slots;        /* by the quota's index */
     const struct vendor_doors *vendors; /* by vendor index */
     struct http_limits limits;
     struct health_rules rules;
 };
 
 /* Takes the reference to `snapshot` over. Main thread only. */
-struct edition *edition_new(struct snapshot *snapshot,
-                            struct health *health) MUST_CHECK
+struct edition *edition_new(struct snapshot *snapshot, struct health *health,
+                            struct quotas *quotas) MUST_CHECK
 NON_NULL_RETURN;
 struct edition *edition_retain(struct edition *e);
 void edition_release(void *edition); /* fits arena_defer */

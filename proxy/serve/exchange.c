@@ -122,6 +122,7 @@ static void look(const void *self, const struct offer *offer,
         .latency_ms = view.latency_ms,
         .input_ppm = view.input_ppm,
         .output_tokens = view.output_tokens,
+        .quota_left = settle_quota_left(l->x, offer, l->x->at_unix_ms),
     };
 }
 

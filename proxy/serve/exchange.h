@@ -150,6 +150,8 @@ void settle_price(struct exchange *x);
 void settle_record(struct exchange *x, int64_t total_ms);
 void settle_remember(
     struct exchange *x); /* others, runner-up: before early goes */
+int64_t settle_quota_left(const struct exchange *x, const struct offer *offer,
+                          int64_t at_unix_ms);
 const char *settle_cost_text(struct arena *a, struct money m); /* "CNY 0.01" */
 
 /* refusal.c: */

@@ -26,6 +26,7 @@ struct program {
     struct loop *loop; /* main's: signals and the drain deadline */
     struct recorder *recorder;
     struct health *health;
+    struct quotas *quotas;
     struct edition *edition; /* the newest */
     struct worker workers[WORKERS_MOST];
     pthread_t threads[WORKERS_MOST];
@@ -45,7 +46,7 @@ static struct edition *load(struct program *p, uint64_t number)
 
     if (snapshot_load(&snapshot, p->dir, number, &secrets_of_process, diag) ==
         0)
-        e = edition_new(snapshot, p->health);
+        e = edition_new(snapshot, p->health, p->quotas);
     if (diag->len)
         fprintf(stderr, "%s", diag->text);
     return e;
@@ -328,7 +329,8 @@ static bool begin(struct program *p)
     }
     health_set_rules(p->health, p->edition->rules);
     for (int i = 0; i < p->n_workers; i++)
-        worker_init(&p->workers[i], i, p->recorder, p->health, p->edition);
+        worker_init(&p->workers[i], i, p->recorder, p->health, p->quotas,
+                    p->edition);
     return open_listeners(p, tls);
 }
 
@@ -353,6 +355,7 @@ int serve_run(const char *dir)
     p->loop = loop_new();
     p->deadline = (struct loop_timer){.fn = stop_all, .arg = p};
     p->health = health_new();
+    p->quotas = quotas_new();
     p->edition = load(p, 1);
     if (p->edition && begin(p)) {
         run_until_told(p);
@@ -360,6 +363,7 @@ int serve_run(const char *dir)
     }
     end(p);
     edition_release(p->edition);
+    quotas_free(p->quotas);
     health_free(p->health);
     timer_stop(&p->deadline);
     loop_free(p->loop);

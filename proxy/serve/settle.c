@@ -83,6 +83,28 @@ static struct usage usage_of(const struct attempt *t)
     return u;
 }
 
+int64_t settle_quota_left(const struct exchange *x, const struct offer *offer,
+                          int64_t at_unix_ms)
+{
+    const struct conf_quota *q = offer->quota;
+
+    return q ? quotas_left(x->worker->quotas, x->edition->quota_slots[q->index],
+                           q, at_unix_ms)
+             : 0;
+}
+
+/* What the offer's quota gives for the attempt; it is then taken. */
+static int64_t take_quota(const struct exchange *x, const struct attempt *t,
+                          int64_t at_unix_ms)
+{
+    const struct conf_quota *q = t->offer->quota;
+
+    return q ? quotas_take(x->worker->quotas, x->edition->quota_slots[q->index],
+                           q, at_unix_ms,
+                           t->usage.input_tokens + t->usage.output_tokens)
+             : 0;
+}
+
 static void complain(const struct attempt *t, const char *what)
 {
     log_line(LOG_WARN, "price", "id=%s vendor=%s model=%s note=\"%s\"", t->id,
@@ -104,7 +126,7 @@ static void price_attempt(struct exchange *x, struct attempt *t)
     t->usage = usage_of(t);
     if (a && a->has_stated_cost)
         t->stated = (struct money){a->stated_cost_nanos, CURRENCY_USD};
-    if (price_bill(&cost, t->offer, at, &t->usage, 0)) {
+    if (price_bill(&cost, t->offer, at, &t->usage, take_quota(x, t, at))) {
         t->cost = cost.total;
         if (cost.beyond)
             complain(t, "the price book has no row for this: the nearest one "
@@ -147,7 +169,8 @@ static void price_runner_up(struct exchange *x)
     u.thinks =
         (x->query.needs & NEED_THINKING) || x->runner_up->conf->always_thinks;
     price_expect(&u, x->runner_up, x->at_unix_ms);
-    if (!price_bill(&cost, x->runner_up, x->at_unix_ms, &u, 0) ||
+    if (!price_bill(&cost, x->runner_up, x->at_unix_ms, &u,
+                    settle_quota_left(x, x->runner_up, x->at_unix_ms)) ||
         !price_convert(&x->runner_up_cost, s, cost.total, s->currency,
                        x->at_unix_ms))
         x->runner_up = NULL;

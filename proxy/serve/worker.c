@@ -12,11 +12,13 @@ static const struct http_route routes[] = {
 };
 
 void worker_init(struct worker *w, int index, struct recorder *recorder,
-                 struct health *health, struct edition *edition)
+                 struct health *health, struct quotas *quotas,
+                 struct edition *edition)
 {
     *w = (struct worker){.index = index,
                          .recorder = recorder,
                          .health = health,
+                         .quotas = quotas,
                          .edition = edition_retain(edition),
                          .limits = edition->limits,
                          .site = {routes, ARRAY_LEN(routes), w}};

@@ -1,7 +1,7 @@
 /*
  * worker.h - one serving thread: a loop, a listener, upstream connections.
  *
- * Workers share only the health slots (atomics) and the recorder's rings
+ * Workers share only health slots and quotas (atomics) and the recorder's rings
  * (one each). Everything else reaches a worker by loop_post().
  */
 #pragma once
@@ -21,6 +21,7 @@ struct worker {
     struct upstream *upstream;
     struct recorder *recorder; /* shared */
     struct health *health;     /* shared */
+    struct quotas *quotas;     /* shared */
     struct edition *edition;   /* new requests begin with it */
     struct http_limits limits; /* of that edition; the server reads it */
     bool draining;
@@ -31,7 +32,8 @@ struct worker {
 
 /* Takes a reference to `edition`; serves nothing yet. */
 void worker_init(struct worker *w, int index, struct recorder *recorder,
-                 struct health *health, struct edition *edition);
+                 struct health *health, struct quotas *quotas,
+                 struct edition *edition);
 void worker_listen(struct worker *w, int fd, struct tls_context *tls);
 void worker_fini(struct worker *w); /* after its loop has ended */
 

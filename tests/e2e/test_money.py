@@ -117,6 +117,28 @@ def test_a_price_that_changes_on_the_way_goes_by_the_instant_the_vendor_goes_by(
     assert Decimal(line["cost"]["amount"]) == Decimal(tokens * expected) / 10**6
 
 
+def test_a_free_quota_is_used_up_before_anything_is_paid_even_over_a_restart(start, sim):
+    row = '      - {input: 1, output: 4, source: "szp2005/llm-prices-cn@0707620", as_of: 2026-09-28}\n'
+
+    def edit(proxy):
+        proxy.replace("prices.yaml", "prices:\n", "quotas:\n  trial: {tokens: 250, per: once}\nprices:\n")
+        proxy.replace("prices.yaml", row, "      quota: trial\n      rows:\n  " + row)
+    proxy = start(edit=edit)
+    free = 250
+    for number in range(6):
+        if number == 3:
+            proxy.stop()
+            proxy.start()
+        assert proxy.chat(model="ernie/ernie-x1-turbo-32k").status == 200
+        line = proxy.wait_log(number + 1)[-1]
+        prompt, answer = line["tokens"]["input"], line["tokens"]["output"]
+        paid_prompt = max(0, prompt - free)
+        paid_answer = max(0, answer - max(0, free - prompt))
+        assert Decimal(line["cost"]["amount"]) == Decimal(paid_prompt + 4 * paid_answer) / 10**6
+        free = max(0, free - prompt - answer)
+    assert free == 0 and number * (prompt + answer) > 250 > 3 * (prompt + answer)
+
+
 def test_what_no_row_foresees_is_billed_by_the_nearest_and_told(start, sim):
     def edit(proxy):
         proxy.replace("prices.yaml", "output_at_most: 200", "output_at_most: 400")
