@@ -23,11 +23,20 @@ static void print_options(const struct command *c)
     printf("  %-22s%s\n", help[0], help[1]);
 }
 
+static void print_inner(const struct command *c)
+{
+    printf("\nand within:\n");
+    for (size_t i = 0; i < c->n_inner; i++)
+        printf("  bijia %-15s %s\n", c->inner[i]->name, c->inner[i]->help);
+}
+
 static int print_help(const struct command *c)
 {
     printf("bijia %s %s\n\n%s\n", c->name, c->usage, c->help);
     if (c->more)
         printf("\n%s\n", c->more);
+    if (c->n_inner > 0)
+        print_inner(c);
     printf("\n");
     print_options(c);
     return 0;
@@ -110,12 +119,22 @@ int command_run(const struct command *c, int argc, char **argv)
     struct args args = {.command = c};
 
     ENSURE(c->n_options <= OPTIONS_MOST && c->words_most <= WORDS_MOST);
+    for (size_t i = 0; argc > 1 && i < c->n_inner; i++)
+        if (strcmp(argv[1], strrchr(c->inner[i]->name, ' ') + 1) == 0)
+            return command_run(c->inner[i], argc - 1, argv + 1);
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return print_help(c);
     if (!take_all(&args, argc, argv))
         return EXIT_USAGE;
     return c->run(&args);
+}
+
+const char *option_find(const struct args *args, const char *name)
+{
+    int row = find_row(args->command, name);
+
+    return row < 0 ? NULL : args->values[row];
 }
 
 const char *option_value(const struct args *args, const char *name)

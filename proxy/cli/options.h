@@ -20,6 +20,9 @@
 const char *option_value(const struct args *args, const char *name);
 bool option_given(const struct args *args, const char *name);
 
+/* The same of a row that the command may lack: NULL then. */
+const char *option_find(const struct args *args, const char *name);
+
 /* The directory of the configuration. A command that takes it as its first
  * word passes that word, others NULL. */
 const char *option_conf_dir(const struct args *args, const char *word);

@@ -1,0 +1,341 @@
+"""The commands of `bijia prices`: Python's Decimal is the judge of every amount."""
+import datetime as dt
+import json
+import os
+import random
+import shutil
+import subprocess
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.path.abspath(os.environ.get("BIJIA_BIN", os.path.join(ROOT, "build/dev/proxy/bijia")))
+SHANGHAI = dt.timezone(dt.timedelta(hours=8))
+NANO, MILLION = Decimal("1e-9"), Decimal(1_000_000)
+
+
+def bijia(*words, conf=None, stdin=""):
+    clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and k != "BIJIA_CONF"}
+    words = [BINARY, *map(str, words)] + (["--conf", str(conf)] if conf else [])
+    return subprocess.run(words, input=stdin, text=True, capture_output=True, timeout=120, env=clean)
+
+
+def write_conf(directory, prices, vendors, policy="currency: CNY\nteams:\n  demo:\n"):
+    """A configuration of these; JSON is YAML."""
+    directory.mkdir(exist_ok=True)
+    shutil.copy(os.path.join(ROOT, "conf/bijia.yaml"), directory / "bijia.yaml")
+    (directory / "vendors.yaml").write_text(json.dumps({"vendors": vendors}, indent=1))
+    (directory / "prices.yaml").write_text(prices if isinstance(prices, str) else json.dumps(prices, indent=1))
+    (directory / "policy.yaml").write_text(policy)
+    return directory
+
+
+def vendor(currency, *models, host="127.0.0.1", **more):
+    return {"base_url": f"https://{host}/v1", "auth": "none", "currency": currency,
+            "models": {m: {} for m in models}, **more}
+
+
+# --- the judge: a book of rules in Python, the vendors' spellings, exact arithmetic
+
+PEAK = "peak"
+HOLIDAYS = [dt.date(2026, 10, day) for day in range(1, 8)]
+NOON = dt.datetime(2026, 9, 14, 4, tzinfo=dt.timezone.utc)
+
+# rows as prices.yaml has them; numbers are texts, so that no float is near
+BOOK = {
+    "openai/gpt": {"rows": [
+        {"input_at_most": 272000, "input": "0.1", "cached_input": "0.01", "cache_write": "0.125", "output": "0.5"},
+        {"input": "0.2", "cached_input": "0.02", "cache_write": "0.25", "output": "0.75"}],
+        "service_tiers": {"flex": "0.5", "priority": "2"}},
+    "anthropic/claude": {"rows": [
+        {"input_at_most": 100000, "input": "0.1", "cached_input": "0.005", "cache_write": "0.125",
+         "cache_write_1h": "0.2", "output": "0.5"},
+        {"input": "0.5", "cached_input": "0.025", "cache_write": "0.625", "cache_write_1h": "1", "output": "2.5"}]},
+    "gemini/pro": {"rows": [
+        {"input_at_most": 200000, "until": "2027-01-01", "input": "1.25", "cached_input": "0.125", "output": "10"},
+        {"until": "2027-01-01", "input": "2.5", "cached_input": "0.25", "output": "15"},
+        {"input": "3.33", "cached_input": "0.333333333", "output": "19.999999999"}]},
+    "deepseek/flash": {"rows": [
+        {"when": PEAK, "input": "2", "cached_input": "0.04", "output": "8"},
+        {"input": "1", "cached_input": "0.02", "output": "4"}]},
+    "mistral/large": {"rows": [{"input": "0.68", "output": "2.09", "fee": "0.0001"}]},
+    "xai/grok": {"rows": [
+        {"input_below": 200000, "input": "2", "cached_input": "0.5", "output": "6"},
+        {"input": "4", "cached_input": "1", "output": "12"}]},
+    "moonshot/kimi": {"rows": [{"input": "6.5", "cached_input": "1.1", "output": "27"}]},
+    "glm/four": {"rows": [
+        {"input_at_most": 32000, "output_at_most": 200, "input": "2", "cached_input": "0.4", "output": "8"},
+        {"input_at_most": 32000, "input": "3", "cached_input": "0.6", "output": "14"},
+        {"input": "4", "cached_input": "0.8", "output": "16"}]},
+    "qwen/plus": {"rows": [
+        {"thinking": "yes", "input": "0.0008", "output": "0.008", "per": "1K"},
+        {"input": "0.008", "output": "0.02", "per": "10K"}]},
+}
+CURRENCIES = {"openai": "USD", "anthropic": "USD", "gemini": "USD", "mistral": "USD", "xai": "USD"}
+PER = {"1K": 1000, "10K": 100, "1M": 1}
+
+
+def in_peak(at):
+    local = at.astimezone(SHANGHAI)
+    return (local.weekday() < 5 and local.date() not in HOLIDAYS and
+            (9 <= local.hour < 12 or 14 <= local.hour < 18))
+
+
+def holds(row, at, u):
+    thinks = u["thinking"] > 0
+    return (("until" not in row or at < dt.datetime.fromisoformat(row["until"] + "T00:00:00+00:00")) and
+            (row.get("when") is None or in_peak(at)) and
+            (row.get("thinking") is None or (row["thinking"] == "yes") == thinks) and
+            u["input"] <= row.get("input_at_most", u["input"]) and
+            u["input"] < row.get("input_below", u["input"] + 1) and
+            u["output"] <= row.get("output_at_most", u["output"]))
+
+
+def judge(offer, at, u, tier="default"):
+    """What it costs, to the last digit; and the line of the row that says so."""
+    model = BOOK[offer]
+    row = next(r for r in model["rows"] if holds(r, at, u))
+    price = {k: Decimal(v) * PER[row.get("per", "1M")] for k, v in row.items()
+             if k in ("input", "cached_input", "cache_write", "cache_write_1h", "output")}
+    one_hour = u["cache_write_1h"]
+    tokens = [
+        (u["input"] - u["cached"] - u["cache_write"], price["input"]),
+        (u["cached"], price.get("cached_input", price["input"])),
+        (u["cache_write"] - one_hour, price.get("cache_write", price["input"])),
+        (one_hour, price.get("cache_write_1h", price.get("cache_write", price["input"]))),
+        (u["output"], price["output"]),
+    ]
+    factor = Decimal(model.get("service_tiers", {}).get(tier, "1"))
+    exact = sum(n * p for n, p in tokens) * factor / MILLION
+    return exact.quantize(NANO, ROUND_HALF_UP) + Decimal(row.get("fee", "0"))
+
+
+def counts(input=0, cached=0, cache_write=0, cache_write_1h=0, output=0, thinking=0):
+    return locals()
+
+
+# each vendor's words for the same counts
+
+def openai(u, tier=None):
+    body = {"prompt_tokens": u["input"], "completion_tokens": u["output"], "total_tokens": u["input"] + u["output"],
+            "prompt_tokens_details": {"cached_tokens": u["cached"], "cache_write_tokens": u["cache_write"],
+                                      "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": u["thinking"], "audio_tokens": 0}}
+    return {"usage": body, "model": "gpt", "service_tier": tier} if tier else body
+
+
+def responses(u):
+    return {"input_tokens": u["input"], "input_tokens_details": {"cached_tokens": u["cached"]},
+            "output_tokens": u["output"], "output_tokens_details": {"reasoning_tokens": u["thinking"]},
+            "total_tokens": u["input"] + u["output"]}
+
+
+def anthropic(u):
+    short = u["cache_write"] - u["cache_write_1h"]
+    return {"input_tokens": u["input"] - u["cached"] - u["cache_write"], "cache_read_input_tokens": u["cached"],
+            "cache_creation_input_tokens": u["cache_write"], "output_tokens": u["output"],
+            "cache_creation": {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": u["cache_write_1h"]},
+            "service_tier": "standard"}
+
+
+def gemini(u):
+    said = {"promptTokenCount": u["input"], "candidatesTokenCount": u["output"] - u["thinking"],
+            "thoughtsTokenCount": u["thinking"], "cachedContentTokenCount": u["cached"]}
+    return {"usageMetadata": {**{k: v for k, v in said.items() if v or k == "promptTokenCount"},
+                              "totalTokenCount": u["input"] + u["output"]}}
+
+
+def deepseek(u):
+    return {"prompt_tokens": u["input"], "completion_tokens": u["output"], "total_tokens": u["input"] + u["output"],
+            "prompt_cache_hit_tokens": u["cached"], "prompt_cache_miss_tokens": u["input"] - u["cached"],
+            "completion_tokens_details": {"reasoning_tokens": u["thinking"]}}
+
+
+def mistral(u):
+    return {"prompt_tokens": u["input"], "total_tokens": u["input"] + u["output"], "completion_tokens": u["output"]}
+
+
+def xai(u):
+    return {"prompt_tokens": u["input"], "completion_tokens": u["output"] - u["thinking"],
+            "total_tokens": u["input"] + u["output"],
+            "prompt_tokens_details": {"text_tokens": u["input"], "cached_tokens": u["cached"]},
+            "completion_tokens_details": {"reasoning_tokens": u["thinking"]}, "num_sources_used": 0}
+
+
+def moonshot(u):
+    return {"prompt_tokens": u["input"], "completion_tokens": u["output"], "cached_tokens": u["cached"],
+            "total_tokens": u["input"] + u["output"]}
+
+
+def plain(u):
+    return {"prompt_tokens": u["input"], "completion_tokens": u["output"],
+            "completion_tokens_details": {"reasoning_tokens": u["thinking"]}}
+
+
+# offer, its spelling, which counts it can tell, the edges of its book
+SHAPES = [
+    ("openai/gpt", openai, {"cached", "cache_write", "thinking"}, [272000]),
+    ("openai/gpt", responses, {"cached", "thinking"}, [272000]),
+    ("anthropic/claude", anthropic, {"cached", "cache_write", "cache_write_1h"}, [100000]),
+    ("gemini/pro", gemini, {"cached", "thinking"}, [200000]),
+    ("deepseek/flash", deepseek, {"cached", "thinking"}, []),
+    ("mistral/large", mistral, set(), []),
+    ("xai/grok", xai, {"cached", "thinking"}, [200000]),
+    ("moonshot/kimi", moonshot, {"cached"}, []),
+    ("glm/four", openai, {"cached"}, [32000]),
+    ("qwen/plus", plain, {"thinking"}, []),
+]
+IDS = [f"{offer}-{shape.__name__}" for offer, shape, *_ in SHAPES]
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    vendors = {}
+    for offer in BOOK:
+        name, model = offer.split("/")
+        vendors[name] = vendor(CURRENCIES.get(name, "CNY"), model)
+    rows = {}
+    for offer, model in BOOK.items():
+        name, short = offer.split("/")
+        rows.setdefault(name, {})[short] = model
+    return write_conf(tmp_path_factory.mktemp("book") / "conf", {
+        "calendars": {"cn": {"days": ["2026-10-01..2026-10-07"], "source": "test", "as_of": "2026-01-01"}},
+        "windows": {PEAK: {"zone": "Asia/Shanghai", "days": "Mon-Fri", "hours": ["09:00-12:00", "14:00-18:00"],
+                           "except_calendar": "cn"}},
+        "exchange_rates": [{"pair": "USD/CNY", "from": "2026-01-01", "rate": "6.7195"}],
+        "prices": rows}, vendors)
+
+
+def price_lines(conf, cases):
+    lines = "\n".join(json.dumps({"offer": offer, "at": at.isoformat().replace("+00:00", "Z"), **body})
+                      for offer, at, body in cases)
+    done = bijia("prices", "cost", "--usage", "-", "--json", conf=conf, stdin=lines)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(cases), done.stderr
+    return done, answers
+
+
+def body_of(shape, u, tier=None):
+    told = shape(u, tier) if tier else shape(u)
+    return told if "usage" in told or "usageMetadata" in told else {"usage": told}
+
+
+def random_counts(rng, can, edges):
+    size = rng.choice([10, 1000, 50_000, 300_000, 2_000_000_000])
+    total = rng.choice(edges) + rng.randint(-1, 1) if edges and rng.random() < 0.3 else rng.randint(0, size)
+    cached = rng.randint(0, total) if "cached" in can and rng.random() < 0.7 else 0
+    write = rng.randint(0, total - cached) if "cache_write" in can and rng.random() < 0.5 else 0
+    hour = rng.randint(0, write) if "cache_write_1h" in can and rng.random() < 0.5 else 0
+    output = rng.choice([0, 1, 199, 200, 201, rng.randint(0, 100_000)])
+    thinking = rng.randint(0, output) if "thinking" in can and rng.random() < 0.5 else 0
+    return counts(total, cached, write, hour, output, thinking)
+
+
+def random_instant(rng):
+    edges = [dt.datetime(2026, 9, 14, 1), dt.datetime(2026, 9, 14, 4), dt.datetime(2026, 9, 14, 10),
+             dt.datetime(2026, 10, 1, 2), dt.datetime(2027, 1, 1), dt.datetime(2026, 9, 13, 16)]
+    at = rng.choice(edges) + rng.choice([dt.timedelta(0), dt.timedelta(milliseconds=-1), dt.timedelta(seconds=1)])
+    if rng.random() < 0.6:
+        at = dt.datetime(2026, 9, 1) + dt.timedelta(seconds=rng.randint(0, 200 * 86400))
+    return at.replace(tzinfo=dt.timezone.utc)
+
+
+@pytest.mark.parametrize("offer, shape, can, edges", SHAPES, ids=IDS)
+def test_random_usages_are_priced_to_the_last_digit(book, offer, shape, can, edges):
+    rng = random.Random(f"{offer} {shape.__name__}")
+    cases, expected = [], []
+    for _ in range(1000):
+        u, at = random_counts(rng, can, edges), random_instant(rng)
+        tier = rng.choice(["default", "flex", "priority", None]) if (offer, shape) == ("openai/gpt", openai) else None
+        cases.append((offer, at, body_of(shape, u, tier)))
+        expected.append((judge(offer, at, u, tier or "default"), u))
+    done, answers = price_lines(book, cases)
+    assert done.returncode == 0
+    for case, answer, (amount, u) in zip(cases, answers, expected):
+        assert Decimal(answer["amount"]) == amount, (case, answer)
+        assert answer["currency"] == CURRENCIES.get(offer.split("/")[0], "CNY")
+        said = answer["usage"]
+        assert (said["input"], said["cached"], said["output"]) == (u["input"], u["cached"], u["output"]), case
+
+
+EDGES = [
+    # offer, shape, counts, instant, amount worked out by hand
+    ("openai/gpt", openai, counts(272000, output=0), NOON, "0.0272"),
+    ("openai/gpt", openai, counts(272001, output=0), NOON, "0.0544002"),
+    ("openai/gpt", openai, counts(272001, 272001), NOON, "0.00544002"),
+    ("anthropic/claude", anthropic, counts(100000, 60000, 40000), NOON, "0.0053"),
+    ("anthropic/claude", anthropic, counts(100001, 60000, 40000), NOON, "0.0265005"),
+    ("anthropic/claude", anthropic, counts(100000, 0, 100000, 100000), NOON, "0.02"),
+    ("gemini/pro", gemini, counts(200000, output=14, thinking=9), NOON, "0.25014"),
+    ("gemini/pro", gemini, counts(200001), NOON, "0.5000025"),
+    ("gemini/pro", gemini, counts(1, output=1), dt.datetime(2027, 1, 1, tzinfo=dt.timezone.utc), "0.00002333"),
+    ("gemini/pro", gemini, counts(3, 3), dt.datetime(2027, 1, 1, tzinfo=dt.timezone.utc), "0.000001"),
+    ("xai/grok", xai, counts(199999), NOON, "0.399998"),
+    ("xai/grok", xai, counts(200000), NOON, "0.8"),
+    ("xai/grok", xai, counts(10, 0, output=100, thinking=90), NOON, "0.00062"),
+    ("glm/four", openai, counts(32000, output=200), NOON, "0.0656"),
+    ("glm/four", openai, counts(32000, output=201), NOON, "0.098814"),
+    ("glm/four", openai, counts(32001, output=200), NOON, "0.131204"),
+    ("deepseek/flash", deepseek, counts(1000), dt.datetime(2026, 9, 14, 1, tzinfo=dt.timezone.utc), "0.002"),
+    ("deepseek/flash", deepseek, counts(1000), dt.datetime(2026, 9, 14, 4, tzinfo=dt.timezone.utc), "0.001"),
+    ("deepseek/flash", deepseek, counts(1000), dt.datetime(2026, 9, 12, 2, tzinfo=dt.timezone.utc), "0.001"),
+    ("deepseek/flash", deepseek, counts(1000), dt.datetime(2026, 10, 7, 2, tzinfo=dt.timezone.utc), "0.001"),
+    ("deepseek/flash", deepseek, counts(1000), dt.datetime(2026, 10, 8, 2, tzinfo=dt.timezone.utc), "0.002"),
+    ("mistral/large", mistral, counts(), NOON, "0.0001"),
+    ("moonshot/kimi", moonshot, counts(1000, 1000), NOON, "0.0011"),
+    ("qwen/plus", plain, counts(1000, output=100), NOON, "0.001"),
+    ("qwen/plus", plain, counts(1000, output=100, thinking=1), NOON, "0.0016"),
+]
+
+
+def test_every_edge_is_priced_as_worked_out_by_hand(book):
+    done, answers = price_lines(book, [(offer, at, body_of(shape, u)) for offer, shape, u, at, _ in EDGES])
+    assert done.returncode == 0
+    for (offer, shape, u, at, by_hand), answer in zip(EDGES, answers):
+        assert Decimal(answer["amount"]) == Decimal(by_hand), (offer, u, answer)
+        assert judge(offer, at, u) == Decimal(by_hand), (offer, u)
+
+
+def test_more_tokens_never_cost_less_where_there_are_no_tiers(book):
+    rng, cases = random.Random(7), []
+    for _ in range(500):
+        u = random_counts(rng, set(), [])
+        for more in ({}, {"input": u["input"] + rng.randint(0, 9)}, {"output": u["output"] + rng.randint(0, 9)}):
+            cases.append(("mistral/large", NOON, body_of(mistral, {**u, **more})))
+    amounts = [Decimal(a["amount"]) for a in price_lines(book, cases)[1]]
+    assert all(amounts[i] <= min(amounts[i + 1], amounts[i + 2]) for i in range(0, len(amounts), 3))
+
+
+def test_the_parts_and_the_rule_are_told(book):
+    done = bijia("prices", "cost", "--offer", "anthropic/claude", "--at", "2026-09-14T04:00:00Z", conf=book,
+                 stdin=json.dumps(anthropic(counts(1000, 600, 300, 100, 50)), indent=2))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "anthropic/claude at 2026-09-14T04:00:00.000Z"
+    table = {line.split()[0]: line.split()[1:] for line in lines[3:9]}
+    assert table["input"][0] == "100" and table["cached"][0] == "600"
+    assert table["cache_write"][0] == "200" and table["cache_write_1h"][0] == "100"
+    assert table["total"] == ["1050", "0.000083"]
+    assert "input <= 100000" in lines[-1]
+
+
+def test_what_cannot_be_priced_is_said_and_the_rest_goes_on(book):
+    lines = [{"usage": mistral(counts(5, output=5))}, {"usage": {"prompt_tokens": 5}},
+             {"offer": "mistral/larg", "usage": {}}, {"offer": "mistral/large", "queue": 1},
+             {"usage": mistral(counts(5, output=6))}]
+    done = bijia("prices", "cost", "--offer", "mistral/large", "--json", conf=book,
+                 stdin="\n".join(map(json.dumps, lines)))
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert ["error" in a for a in answers] == [False, True, True, True, False]
+    broken = bijia("prices", "cost", "--offer", "mistral/large", conf=book, stdin='{"prompt_tokens": ')
+    assert broken.returncode == 1 and broken.stdout == ""
+    assert "mistral/large" in bijia("prices", "cost", "--offer", "mistral/larg", conf=book).stderr
+
+
+def test_a_cost_that_the_vendor_states_is_shown_beside_ours(book):
+    said = {**xai(counts(10, output=5)), "cost_in_usd_ticks": 1_234_567_890}
+    answer = json.loads(bijia("prices", "cost", "--offer", "xai/grok", "--json", conf=book,
+                              stdin=json.dumps(said)).stdout)
+    assert answer["stated"] == {"amount": "0.123456789", "currency": "USD"}
