@@ -12,8 +12,8 @@
 #include "conf/check.h"
 #include "conf/files.h"
 
-static const int64_t TOKENS_MOST = INT64_C(1000000000);
-static const int64_t FACTOR_MOST = INT64_C(100) * 1000000000;
+static const int64_t tokens_most = INT64_C(1000000000);
+static const int64_t factor_most = INT64_C(100) * 1000000000;
 
 /* A row as it is written. */
 struct row_words {
@@ -26,10 +26,10 @@ struct row_words {
           .max = MOST_NANOS, .live = true, __VA_ARGS__)
 #define LENGTH(word, member, text)                                        \
     FIELD(row_words, word, price.member, .kind = FIELD_COUNT, .init = "", \
-          .min = 1, .max = TOKENS_MOST, .live = true, .help = (text))
+          .min = 1, .max = tokens_most, .live = true, .help = (text))
 #define FACTOR(word, member, text)                                      \
     FIELD(row_words, word, price.factors.member, .kind = FIELD_DECIMAL, \
-          .init = "", .min = 1, .max = FACTOR_MOST, .live = true,       \
+          .init = "", .min = 1, .max = factor_most, .live = true,       \
           .help = (text))
 
 static const struct field factor_rows[] = {
@@ -87,7 +87,7 @@ static const struct field row_rows[] = {
     FIELD(row_words, "fee", price.fee_nanos, .kind = FIELD_DECIMAL, .init = "",
           .max = MOST_NANOS, .live = true, .help = "for each request"),
     FIELD(row_words, "cache_least", price.cache_least, .kind = FIELD_COUNT,
-          .init = "", .min = 1, .max = TOKENS_MOST, .live = true,
+          .init = "", .min = 1, .max = tokens_most, .live = true,
           .help = "prompts of fewer tokens are not cached"),
     FIELD(row_words, "writes_unasked", price.writes_unasked,
           .kind = FIELD_YES_NO, .init = "no", .live = true,
@@ -119,7 +119,7 @@ struct model_words {
 
 #define LIMIT(word, member, text)                                     \
     FIELD(model_words, word, member, .kind = FIELD_COUNT, .init = "", \
-          .min = 1, .max = TOKENS_MOST, .live = true, .help = (text))
+          .min = 1, .max = tokens_most, .live = true, .help = (text))
 
 static const struct field limit_rows[] = {
     LIMIT("rpm", rpm, "requests a minute"),

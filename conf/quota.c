@@ -4,7 +4,7 @@
 #include "conf/check.h"
 #include "conf/files.h"
 
-static const int64_t TOKENS_MOST = INT64_C(1000000000000);
+static const int64_t tokens_most = INT64_C(1000000000000);
 
 struct quota_words {
     const char *per, *zone, *source, *as_of;
@@ -13,7 +13,7 @@ struct quota_words {
 
 static const struct field quota_rows[] = {
     FIELD(quota_words, "tokens", tokens, .kind = FIELD_COUNT, .min = 1,
-          .max = TOKENS_MOST, .live = true,
+          .max = tokens_most, .live = true,
           .help = "input and output together that cost nothing"),
     FIELD(quota_words, "per", per, .kind = FIELD_CHOICE,
           .choices = "day month once", .live = true,

@@ -7,8 +7,8 @@ enum {
 };
 
 /* More is not believed of a cache: within 128 bits for any rate. */
-static const int64_t STORED_TOKENS_MOST = INT64_C(1) << 40,
-                     STORED_MS_MOST = INT64_C(1) << 36;
+static const int64_t stored_tokens_most = INT64_C(1) << 40,
+                     stored_ms_most = INT64_C(1) << 36;
 
 static int64_t clamp(int64_t tokens, int64_t most)
 {
@@ -73,8 +73,8 @@ static int64_t rate_of(const struct price_row *row, enum cost_part part)
 
 static struct money storage(const struct cost *c)
 {
-    __int128 token_ms = (__int128)clamp(c->stored_tokens, STORED_TOKENS_MOST) *
-                        clamp(c->stored_ms, STORED_MS_MOST);
+    __int128 token_ms = (__int128)clamp(c->stored_tokens, stored_tokens_most) *
+                        clamp(c->stored_ms, stored_ms_most);
     __int128 sum = token_ms * c->row->storage.nanos_per_mtok;
     __int128 unit = (__int128)HOUR_MS * TOKENS_PER_MTOK;
     __int128 nanos = (sum + unit / 2) / unit;

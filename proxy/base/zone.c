@@ -168,7 +168,7 @@ static bool offset_of(int64_t *out_ms, const struct tzif *t, uint32_t type)
 }
 
 /* Times before this are not told apart: no price is so old. */
-static const int64_t OLDEST_S = -(INT64_C(1) << 40), NEWEST_S = INT64_C(1)
+static const int64_t oldest_s = -(INT64_C(1) << 40), newest_s = INT64_C(1)
                                                                 << 40;
 
 static bool changes_read(struct zone *z, const struct tzif *t, int64_t *at_ms,
@@ -182,9 +182,9 @@ static bool changes_read(struct zone *z, const struct tzif *t, int64_t *at_ms,
     for (uint32_t i = 0; i < t->n_times; i++) {
         int64_t seconds = take_time(t, i);
 
-        if (seconds < OLDEST_S)
-            seconds = OLDEST_S;
-        if (seconds > NEWEST_S || !offset_of(&offset_ms[z->n], t, types[i]))
+        if (seconds < oldest_s)
+            seconds = oldest_s;
+        if (seconds > newest_s || !offset_of(&offset_ms[z->n], t, types[i]))
             return false;
         at_ms[z->n] = seconds * 1000;
         if (z->n > 0 && at_ms[z->n] < at_ms[z->n - 1])
@@ -207,7 +207,7 @@ static struct slice footer_of(struct slice file, const struct tzif *t)
     return stop ? (struct slice){at, (size_t)(stop - at)} : (struct slice){0};
 }
 
-const struct zone *zone_read(const char *name, struct slice file,
+const struct zone *zone_read(const char *name, struct slice tzif,
                              struct arena *a)
 {
     struct zone *z = arena_alloc(a, sizeof(*z));
@@ -216,13 +216,13 @@ const struct zone *zone_read(const char *name, struct slice file,
     struct slice rule = {0};
     size_t first;
 
-    if (!part_read(&t, file, 0, 4))
+    if (!part_read(&t, tzif, 0, 4))
         return NULL;
     first = HEAD_BYTES + body_bytes(&t);
     if (t.head[4] >= '2') {
-        if (!part_read(&t, file, first, 8))
+        if (!part_read(&t, tzif, first, 8))
             return NULL;
-        rule = footer_of(file, &t);
+        rule = footer_of(tzif, &t);
     }
     at_ms = arena_alloc(a, (t.n_times + ZONE_RULE_CHANGES) * sizeof(*at_ms));
     offset_ms =
@@ -237,18 +237,29 @@ const struct zone *zone_read(const char *name, struct slice file,
     return z;
 }
 
+/* Two digits at `text`; -1: something else stands there. */
+static int two_digits(const char *text)
+{
+    if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
+        return -1;
+    return (text[0] - '0') * 10 + text[1] - '0';
+}
+
 /* "+08:00" */
 static const struct zone *fixed(const char *name, struct arena *a)
 {
     struct zone *z = arena_alloc(a, sizeof(*z));
-    int hours, minutes, used = 0;
+    int hours, minutes;
 
     z->name = arena_strndup(a, name, strlen(name));
     if (strcmp(name, "UTC") == 0 || strcmp(name, "Z") == 0)
         return z;
-    if ((*name != '+' && *name != '-') ||
-        sscanf(name + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 ||
-        used != 5 || name[6] || hours > 14 || minutes > 59)
+    if ((*name != '+' && *name != '-') || strlen(name) != strlen("+08:00") ||
+        name[3] != ':')
+        return NULL;
+    hours = two_digits(name + 1);
+    minutes = two_digits(name + 4);
+    if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59)
         return NULL;
     z->first_offset_ms = (int64_t)(hours * 60 + minutes) * 60000;
     if (*name == '-')

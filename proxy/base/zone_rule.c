@@ -139,13 +139,13 @@ static int64_t instant_of(const struct moment *m, int year, int64_t offset_s)
     return day_of(m, year) * DAY_MS + (m->time_s - offset_s) * 1000;
 }
 
-size_t zone_rule_apply(struct slice text, int64_t *at_ms, int64_t *offset_ms,
+size_t zone_rule_apply(struct slice rule, int64_t *at_ms, int64_t *offset_ms,
                        size_t n)
 {
     struct rule r = {0};
     size_t known = n;
 
-    if (!rule_read(&r, text))
+    if (!rule_read(&r, rule))
         return n;
     if (!r.has_dst) {
         if (n == 0) {

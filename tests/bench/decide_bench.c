@@ -3,8 +3,9 @@
  *
  *     decide_bench [OFFERS]
  *
- * One vendor in two bills in USD, prices have three rows each, and the team
- * has rules and a cap: nothing is left out that a busy proxy would do.
+ * One vendor in two bills in USD, prices have four rows each, one of them with
+ * a window where clocks change, one with lengths, and the team has rules and a
+ * cap: nothing is left out that a busy proxy would do.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,7 +58,9 @@ static void add(struct text *t, const char *fmt, ...)
 static void write_market(struct text files[3], int n_offers)
 {
     add(&files[0], "vendors:\n");
-    add(&files[1], "exchange_rates:\n  - {pair: USD/CNY, from: 2026-01-01, "
+    add(&files[1], "windows:\n  peak: {zone: America/New_York, days: Mon-Fri, "
+                   "hours: [09:00-12:00, 14:00-18:00]}\nexchange_rates:\n  - "
+                   "{pair: USD/CNY, from: 2026-01-01, "
                    "rate: 7.1, source: x}\nprices:\n");
     add(&files[2], "currency: CNY\nteams:\n  team:\n    vendors: {deny: "
                    "[v0]}\n    price_cap: {input: 100, output: 100}\n"
@@ -75,7 +78,9 @@ static void write_market(struct text files[3], int n_offers)
             add(&files[1],
                 "    m%d:\n"
                 "      - {from: 2030-01-01, input: 1, output: 1}\n"
-                "      - {until: 2020-01-01, input: 1, output: 1}\n"
+                "      - {when: peak, input: 9, output: 9}\n"
+                "      - {input_at_most: 2000, output_at_most: 200, input: 1, "
+                "output: 1}\n"
                 "      - {input: %d.%d, output: %d}\n",
                 m, 1 + m % 7, v, 2 + (m + v) % 11);
         }

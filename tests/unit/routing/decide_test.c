@@ -416,6 +416,85 @@ static void nobody_called_so_gives_no_verdicts(void **state)
     snapshot_release(s);
 }
 
+static void what_has_no_price_stands_last_if_the_policy_lists_it(void **state)
+{
+    static char last[1024];
+    struct yaml y = {vendors, prices, last, NULL};
+    struct arena *a = arena_new();
+    struct query q = asking("bb/unpriced");
+    struct world w = fine();
+    struct snapshot *s;
+    struct decision d;
+
+    (void)state;
+    snprintf(last, sizeof(last), "unpriced: last\n%s", policy);
+    s = snapshot_of(&y);
+    d = decided(s, &q, &w, a);
+    assert_int_equal(d.n_listed, 1);
+    assert_false(d.verdicts[0].comparable);
+    assert_null(d.verdicts[0].cost.row);
+    q.team = snapshot_find_team(s, "stingy"); /* a cap cannot be kept */
+    assert_int_equal(verdict_on(s, "bb/unpriced", &q, &w, a).why, WHY_UNPRICED);
+    snapshot_release(s);
+    snprintf(last, sizeof(last),
+             "unpriced: last\ncurrency: CNY\n"
+             "aliases: {any: [bb/unpriced, bb/m, cc/m]}\n");
+    s = snapshot_of(&y);
+    q = asking("any");
+    w.of[offer_called(s, "bb/unpriced")->index].latency_ms = 1;
+    d = decided(s, &q, &w, a);
+    assert_int_equal(d.n_listed, 3);
+    assert_string_equal(d.verdicts[2].offer->name, "bb/unpriced");
+    arena_free(a);
+    snapshot_release(s);
+}
+
+/* Thinking and the class of service are expected as they are asked for. */
+static void the_rules_of_the_price_book_decide_what_is_expected(void **state)
+{
+    static const char rules[] =
+        "exchange_rates: [{pair: USD/CNY, from: 2026-01-01, rate: 7}]\n"
+        "quotas: {q: {tokens: 9, per: once}}\n"
+        "prices:\n"
+        "  aa:\n"
+        "    m: [{thinking: yes, input: 1, output: 9},\n"
+        "        {input_at_most: 100, output_at_most: 50, input: 1, output: "
+        "2},\n"
+        "        {input: 1, output: 3, service_tiers: {flex: 0.5}}]\n"
+        "  bb: {m: {quota: q, input: 1, output: 4}}\n";
+    struct yaml y = {vendors, rules, policy, NULL};
+    struct snapshot *s = snapshot_of(&y);
+    struct arena *a = arena_new();
+    struct query q = asking("m");
+    struct world w = fine();
+    struct verdict v;
+
+    (void)state;
+    v = verdict_on(s, "aa/m", &q, &w, a);
+    assert_int_equal(v.cost.row->output.nanos_per_mtok, 3000000000);
+    q.tier = TIER_FLEX;
+    assert_int_equal(verdict_on(s, "aa/m", &q, &w, a).cost.total.nanos,
+                     v.cost.total.nanos / 2);
+    q.text = (struct text_count){.latin = 40, .words = 10};
+    w.of[offer_called(s, "aa/m")->index].output_tokens = 50;
+    v = verdict_on(s, "aa/m", &q, &w, a);
+    assert_int_equal(v.cost.row->output.nanos_per_mtok, 2000000000);
+    q.needs = NEED_THINKING;
+    v = verdict_on(s, "aa/m", &q, &w, a);
+    assert_true(v.expected.thinks);
+    assert_int_equal(v.cost.row->output.nanos_per_mtok, 9000000000);
+    q.needs = 0;
+    v = verdict_on(s, "bb/m", &q, &w, a);
+    assert_true(v.cost.total.nanos > 0);
+    w.of[offer_called(s, "bb/m")->index].quota_left = 100000;
+    v = verdict_on(s, "bb/m", &q, &w, a);
+    assert_int_equal(v.cost.total.nanos, 0);
+    assert_int_equal(v.cost.quota_tokens,
+                     v.expected.input_tokens + v.expected.output_tokens);
+    arena_free(a);
+    snapshot_release(s);
+}
+
 static void each_reason_has_words(void **state)
 {
     (void)state;
@@ -438,6 +517,8 @@ int main(void)
         cmocka_unit_test(the_context_holds_the_prompt_and_the_answer),
         cmocka_unit_test(the_same_question_gets_the_same_answer),
         cmocka_unit_test(nobody_called_so_gives_no_verdicts),
+        cmocka_unit_test(what_has_no_price_stands_last_if_the_policy_lists_it),
+        cmocka_unit_test(the_rules_of_the_price_book_decide_what_is_expected),
         cmocka_unit_test(each_reason_has_words),
     };
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -128,11 +129,82 @@ static void a_stated_cost_is_exact_to_the_nano(void **state)
     }
 }
 
+static void what_is_written_for_an_hour_is_told_apart(void **state)
+{
+    static const struct {
+        const char *object;
+        int64_t written, for_an_hour;
+    } cases[] = {
+        {"{\"prompt_tokens\":9,\"completion_tokens\":1,"
+         "\"cache_creation_input_tokens\":7,\"cache_creation\":"
+         "{\"ephemeral_5m_input_tokens\":4,\"ephemeral_1h_input_tokens\":3}}",
+         7, 3},
+        {"{\"prompt_tokens\":9,\"completion_tokens\":1,\"cache_creation\":"
+         "{\"ephemeral_1h_input_tokens\":3}}",
+         3, 3},
+        {"{\"prompt_tokens\":9,\"completion_tokens\":1,\"cache_creation\":"
+         "null,\"cache_creation_input_tokens\":2}",
+         2, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct usage_reading r;
+
+        assert_int_equal(usage_read(&r, slice_of(cases[i].object)), USAGE_GOOD);
+        assert_int_equal(r.usage.cache_write_tokens, cases[i].written);
+        assert_int_equal(r.usage.cache_write_1h_tokens, cases[i].for_an_hour);
+    }
+}
+
+static void the_class_of_service_is_read_where_it_is_known(void **state)
+{
+    static const struct {
+        const char *word;
+        bool known;
+        enum service_tier tier;
+    } cases[] = {
+        {"\"flex\"", true, TIER_FLEX},
+        {"\"priority\"", true, TIER_PRIORITY},
+        {"\"batch\"", true, TIER_BATCH},
+        {"\"scale\"", true, TIER_SCALE},
+        {"\"fast\"", true, TIER_FAST},
+        {"\"default\"", true, TIER_STANDARD},
+        {"\"on_demand\"", true, TIER_STANDARD},
+        {"\"platinum\"", false, TIER_STANDARD},
+        {"null", false, TIER_STANDARD},
+        {"7", false, TIER_STANDARD},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct usage_reading r;
+        char object[128];
+
+        snprintf(object, sizeof(object),
+                 "{\"service_tier\":%s,\"prompt_tokens\":9,"
+                 "\"completion_tokens\":1}",
+                 cases[i].word);
+        assert_int_equal(usage_read(&r, slice_of(object)), USAGE_GOOD);
+        assert_int_equal(r.has_tier, cases[i].known);
+        assert_int_equal(r.usage.tier, cases[i].tier);
+    }
+    for (int t = 0; t < TIER_COUNT; t++) {
+        enum service_tier found = TIER_COUNT;
+
+        assert_true(service_tier_find(
+            &found, slice_of(service_tier_name((enum service_tier)t))));
+        assert_int_equal(found, t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_are_read_in_every_spelling),
         cmocka_unit_test(a_stated_cost_is_exact_to_the_nano),
+        cmocka_unit_test(what_is_written_for_an_hour_is_told_apart),
+        cmocka_unit_test(the_class_of_service_is_read_where_it_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
