@@ -48,11 +48,15 @@ def ask_body(vendor: str, content="hello", **fields) -> dict:
 
 def ask(sim, vendor: str, content="hello", key: str | None = "sim-1", headers=None, raw=None,
         **fields) -> Response:
-    conn = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=20)
     send = {"Authorization": "Bearer " + key} if key else {}
     body = json.dumps(ask_body(vendor, content, **fields)) if raw is None else raw
+    return post(sim, "/" + vendor + PLAYED[vendor][0], body, {**send, **(headers or {})})
+
+
+def post(sim, path: str, body, headers: dict) -> Response:
+    conn = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=20)
     try:
-        conn.request("POST", "/" + vendor + PLAYED[vendor][0], body, {**send, **(headers or {})})
+        conn.request("POST", path, body if isinstance(body, str) else json.dumps(body), headers)
         got = conn.getresponse()
         return Response(got.status, {k.lower(): v for k, v in got.getheaders()}, got.read())
     finally:
