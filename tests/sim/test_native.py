@@ -54,7 +54,8 @@ def test_claude_answers_in_blocks_and_streams_the_same(sim):
     said = "".join(e["delta"]["text"] for n, e in events if n == "content_block_delta")
     assert said == whole["content"][0]["text"]
     assert events[0][1]["message"]["usage"]["input_tokens"] == 9
-    assert events[-2][1]["usage"] == {"output_tokens": 40}
+    assert events[-2][1]["usage"] == {"output_tokens": 40,
+                                      "output_tokens_details": {"thinking_tokens": 0}}
     first, second = sim.bills()
     assert first["amount"] == second["amount"] == "0.000418"        # (9 x 2 + 40 x 10) / 1e6
 
@@ -87,6 +88,7 @@ def test_claude_thinks_when_told_and_opus_always(sim):
     opus = claude(sim, model="claude-opus-5-5").json()
     assert opus["content"][0]["thinking"] == "" and opus["content"][0]["signature"]
     assert opus["usage"]["output_tokens"] == 52
+    assert opus["usage"]["output_tokens_details"] == {"thinking_tokens": 12}
     short = claude(sim, model="claude-opus-5-5", max_tokens=5).json()
     assert [b["type"] for b in short["content"]] == ["thinking"] and short["stop_reason"] == "max_tokens"
 
@@ -124,7 +126,8 @@ def test_claude_refuses_what_its_language_does_not_know(sim, fields, text):
 def test_claude_wants_its_own_headers(sim):
     assert claude(sim, {"x-api-key": "sim-1"}).status == 400
     assert claude(sim, {**SIGN, "x-api-key": "sim-bad"}).json()["error"]["type"] == "authentication_error"
-    assert claude(sim, {"authorization": "Bearer sim-1", "anthropic-version": "2023-06-01"}).status == 401
+    assert claude(sim, {"anthropic-version": "2023-06-01"}).status == 401
+    assert claude(sim, {"authorization": "Bearer sim-1", "anthropic-version": "2026-10-21"}).status == 200
     assert claude(sim, {**SIGN, "x-api-key": "sim-broke-1"}).status == 402
 
 
@@ -143,6 +146,12 @@ def test_claudes_errors(sim):
     sim.order("claude", error_in_stream=4)
     events = named(claude(sim, stream=True))
     assert events[-1][0] == "error" and events[-1][1]["error"]["type"] == "overloaded_error"
+
+
+def test_claude_answers_by_a_schema(sim):
+    wanted = {"format": {"type": "json_schema", "schema": {
+        "type": "object", "properties": {"age": {"type": "integer"}}}}}
+    assert json.loads(claude(sim, output_config=wanted).json()["content"][0]["text"]) == {"age": 7}
 
 
 def test_claudes_streams_break_as_ordered(sim):

@@ -69,7 +69,8 @@ class Anthropic(Vendor):
     }
 
     def read_key(self, request) -> str | None:
-        return request.headers.get("x-api-key") or None
+        """x-api-key; the newest SDK sends the same key as Bearer."""
+        return request.headers.get("x-api-key") or super().read_key(request)
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -135,6 +136,9 @@ class Anthropic(Vendor):
 
     def one_answer(self, ask: Ask, plan, thinks: bool) -> Answer:
         """By default the text of the thinking stays with the vendor: it is billed all the same."""
+        wanted = (ask.native.get("output_config") or {}).get("format")
+        if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
+            ask.body["response_format"] = {"type": "json_schema", "json_schema": wanted}
         answer = super().one_answer(ask, plan, thinks)
         shown = (ask.native.get("thinking") or {})
         if answer.thinking and ask.model.startswith(ALWAYS_THINKS) \
@@ -175,7 +179,9 @@ class Anthropic(Vendor):
                 "cache_read_input_tokens": truth["cached"],
                 "cache_creation": {"ephemeral_5m_input_tokens": truth["write"] - truth["write_1h"],
                                    "ephemeral_1h_input_tokens": truth["write_1h"]},
-                "output_tokens": truth["completion"], "service_tier": "standard"}
+                "output_tokens": truth["completion"],
+                "output_tokens_details": {"thinking_tokens": truth["thinking"]},
+                "service_tier": "standard"}
         if call.tier == "fast":
             told["speed"] = "fast"
         return told
@@ -252,7 +258,8 @@ class Anthropic(Vendor):
         if plan.usage == "late":
             yield "wait", plan.get("late_ms", 1000), 0, 0
         delta = {"stop_reason": self.stop_of(call), "stop_sequence": None}
-        output = {} if told is None else {"usage": {"output_tokens": told.get("output_tokens", 0)}}
+        output = {} if told is None else {"usage": {k: v for k, v in told.items()
+                                                    if k.startswith("output_tokens")}}
         if plan.usage == "late":
             output = {"usage": told}
         if plan.usage == "twice":
