@@ -9,22 +9,19 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal
-from itertools import islice
 
 from engine.answer import (DIRECTIVE, Answer, fit, pieces_of, text_pieces,
                            thought_pieces)
 from engine.ask import Ask, Refusal, content_text, in_chinese, wants_both
 from engine.bills import account_of
 
+from .spelling import FALLBACK, dump, grouped, leak, mask, switched        # noqa: F401
+
 DEFAULT_TOKENS = 40
 EFFORTS = {"minimal": 4, "low": 6, "medium": 12, "high": 24, "xhigh": 48, "max": 48, "ultra": 64}
 DEFAULT_THINKING = 12
 EVENT_BYTES = 4096
 ROLES = ("system", "user", "assistant", "tool")
-
-
-def dump(value, ascii_only: bool = False) -> str:
-    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"))
 
 
 class Vendor:
@@ -405,7 +402,7 @@ class Vendor:
     def deltas(self, call, answer: Answer):
         """(delta as JSON text, tokens, thinking tokens)"""
         group = max(1, int(call.plan.tokens_per_event or 1))
-        ascii_only, field = self.ascii_only, self.reasoning_field
+        ascii_only = self.ascii_only
         yield '{"role":"assistant","content":""}', answer.hidden_thinking, answer.hidden_thinking
         for text, n in grouped(answer.thinking, group):
             yield self.reasoning_delta(text), n, n
@@ -479,49 +476,3 @@ class Vendor:
         wanted = call.plan.error_class or "overloaded"
         status, fields = self.error_fields(call, wanted, {})
         return dump(self.shape_error(call, status, fields))
-
-
-FALLBACK = {"no_key": "bad_key", "trial_used": "no_money", "malformed": "invalid",
-            "bad_role": "invalid", "too_long": "invalid", "filtered": "invalid",
-            "forbidden": "bad_key", "server_error": "overloaded", "unknown_model": "invalid",
-            "rate_limit_rpm": "rate_limit_requests", "rate_limit_tpm": "rate_limit_tokens",
-            "rate_limit_rpd": "rate_limit_requests", "rate_limit_requests": "rate_limit",
-            "rate_limit_tokens": "rate_limit", "rate_limit_concurrency": "rate_limit"}
-
-
-def leak(answer: Answer, style: str) -> None:
-    """The calls in the marks of the model's own template, as hosts let them through by mistake."""
-    text = ""
-    for at, (_, name, pieces) in enumerate(answer.calls):
-        arguments = "".join(pieces)
-        if style == "kimi":
-            text += ("<|tool_call_begin|>functions.%s:%d<|tool_call_argument_begin|>%s<|tool_call_end|>"
-                     % (name, at, arguments))
-        else:
-            text += '<｜DSML｜invoke name="%s">%s</｜DSML｜invoke>' % (name, arguments)
-    text = ("<|tool_calls_section_begin|>%s<|tool_calls_section_end|>" if style == "kimi" else
-            "<｜DSML｜function_calls>%s</｜DSML｜function_calls>") % text
-    answer.content, answer.calls, answer.finish = pieces_of(text), [], "stop"
-
-
-def mask(key: str | None) -> str:
-    return "****" + (key or "")[-4:]
-
-
-def grouped(pieces: list[str], group: int):
-    if group == 1:
-        for piece in pieces:
-            yield piece, 1
-        return
-    pieces = iter(pieces)
-    while True:
-        some = list(islice(pieces, group))
-        if not some:
-            return
-        yield "".join(some), len(some)
-
-
-def switched(ask: Ask) -> str | None:
-    """The type of a `thinking: {type}` switch, if given."""
-    thinking = ask.body.get("thinking")
-    return thinking.get("type") if isinstance(thinking, dict) else None
