@@ -26,7 +26,11 @@ void policy_read(const struct load *l, const struct node *root);
 void keys_read(const struct load *l, const struct node *root);
 
 extern const struct field_table server_fields, vendors_fields, prices_fields,
-    policy_fields, keys_fields;
+    policy_fields, keys_fields, budget_fields;
+
+/* For policy_read: the list of one team's budgets. */
+void budgets_read(const struct load *l, struct conf_team *team,
+                  const struct node *list);
 
 /* The children of a map or list, or none; *n says how many. Complains unless
  * it is of that kind. */

@@ -41,6 +41,8 @@ static const struct field team_rows[] = {
     SECTION("models", &model_rules, "which models the team may use"),
     SECTION("price_cap", &caps, "offers that cost more are left out"),
     BY_HAND("aliases", NULL, "of this team, before those of all"),
+    BY_HAND("budgets", &budget_fields,
+            "what may be spent; each request must fit into all of them"),
 };
 
 static const struct field_table team_fields = FIELD_TABLE(team_rows);
@@ -95,7 +97,8 @@ static const struct conf_alias *read_aliases(const struct load *l,
 static void read_team(const struct load *l, struct conf_team *team,
                       const struct node *n)
 {
-    const struct node *aliases = node_find(n, "aliases");
+    const struct node *aliases = node_find(n, "aliases"),
+                      *budgets = node_find(n, "budgets");
 
     team->place = n->key_place;
     team->name = arena_strndup(l->arena, n->key, strlen(n->key));
@@ -104,6 +107,8 @@ static void read_team(const struct load *l, struct conf_team *team,
     fields_read(&team_fields, n, team, l->arena, l->diag);
     if (aliases)
         team->aliases = read_aliases(l, aliases, &team->n_aliases);
+    if (budgets)
+        budgets_read(l, team, budgets);
 }
 
 void policy_read(const struct load *l, const struct node *root)

@@ -6,6 +6,7 @@
  *   compile_offers    models of vendors, their names   offer.c
  *   compile_prices    rows, exchange rates             prices.c
  *   compile_policy    aliases, teams and their rules   policy.c
+ *                     and their budgets                budget.c
  *   compile_keys      the teams' keys                  team_key.c
  *
  * Each goes on after an error, so that all complaints are told at once.
@@ -36,6 +37,9 @@ void compile_offers(struct compiling *c);
 void compile_prices(struct compiling *c);
 void compile_policy(struct compiling *c);
 void compile_keys(struct compiling *c);
+
+/* The budgets of one team, for compile_policy; its aliases are known. */
+void compile_budgets(struct compiling *c, struct team *team);
 
 /* The keys of one vendor, for compile_vendors. */
 void compile_vendor_keys(struct compiling *c, struct vendor *v);

@@ -159,5 +159,6 @@ void compile_policy(struct compiling *c)
         teams[i].allowed = compile_rules(c, from, bits);
         compile_aliases(c, NAMES_TEAM_ALIAS + (uint32_t)i, from->aliases,
                         from->n_aliases);
+        compile_budgets(c, &teams[i]);
     }
 }

@@ -13,6 +13,7 @@
 
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "base/fatal.h"
 #include "base/log.h"
 
@@ -27,6 +28,9 @@ struct ledger {
     sqlite3 *db; /* NULL: ledger_recover() could not open it */
     sqlite3_stmt *begin, *commit;
     struct ledger_rows rows;
+    struct ledger_accounts accounts;
+    uint32_t fresh;
+    char id[40];
     bool again;  /* since a failure: the batch's rows may be there already */
     int failure; /* SQLite's code of it */
     int lock_fd; /* held as long as we live */
@@ -117,7 +121,8 @@ static int prepare(struct ledger *l)
                            SQLITE_PREPARE_PERSISTENT, &l->begin, NULL) ||
         sqlite3_prepare_v3(l->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT,
                            &l->commit, NULL) ||
-        ledger_rows_prepare(&l->rows, l->db))
+        ledger_rows_prepare(&l->rows, l->db) ||
+        ledger_accounts_prepare(&l->accounts, l->db))
         return fail(l, "preparing the ledger");
     return 0;
 }
@@ -128,6 +133,7 @@ static void disconnect(struct ledger *l)
     sqlite3_finalize(l->commit);
     l->begin = l->commit = NULL;
     ledger_rows_finalize(&l->rows);
+    ledger_accounts_finalize(&l->accounts);
     sqlite3_close(l->db);
     l->db = NULL;
 }
@@ -207,6 +213,18 @@ static int sync_directory(struct ledger *l, const char *dir)
     return rc;
 }
 
+static void read_id(struct ledger *l)
+{
+    sqlite3_stmt *stmt = NULL;
+
+    if (sqlite3_prepare_v2(l->db, "SELECT value FROM meta WHERE name = 'id'",
+                           -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        snprintf(l->id, sizeof(l->id), "%s",
+                 (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+}
+
 struct ledger *ledger_open(const char *dir, char *error, size_t error_size)
 {
     struct ledger *l = calloc(1, sizeof(*l));
@@ -224,6 +242,7 @@ struct ledger *ledger_open(const char *dir, char *error, size_t error_size)
         ledger_close(l);
         return NULL;
     }
+    read_id(l);
     l->again = false;
     return l;
 }
@@ -257,11 +276,23 @@ int ledger_add(struct ledger *l, const struct receipt *receipt)
 {
     int n_added = 0;
 
-    if (ledger_rows_add(&l->rows, receipt, &n_added) != SQLITE_OK)
+    if (ledger_rows_add(&l->rows, receipt, &n_added, &l->fresh) != SQLITE_OK)
         return fail(l, "adding a row");
     /* The second of two receipts with one id is not billed: say so. */
     if (!l->again && n_added != 1 + (int)receipt->n_attempts)
         log_line(LOG_ERROR, "ledger_id_twice", "id=%s", receipt->id);
+    return 0;
+}
+
+uint32_t ledger_fresh(const struct ledger *l)
+{
+    return l->fresh;
+}
+
+int ledger_move(struct ledger *l, struct account_plan *plan)
+{
+    if (ledger_accounts_move(&l->accounts, plan) != SQLITE_OK)
+        return fail(l, "moving an account");
     return 0;
 }
 
@@ -297,4 +328,67 @@ int ledger_recover(struct ledger *l)
         return -1;
     }
     return 0;
+}
+
+/* --- beginning and end of a process ----------------------------------------- */
+
+struct resuming {
+    struct ledger *ledger;
+    struct resumed *told;
+};
+
+static int resume_intent(void *to, const struct intent *intent)
+{
+    const struct resuming *r = to;
+
+    return ledger_resume_intent(r->ledger->db, intent, r->told) == SQLITE_OK
+               ? 0
+               : fail(r->ledger, "charging what was under way");
+}
+
+static int resume(struct ledger *l, const char *dir, struct resumed *told)
+{
+    struct resuming r = {l, told};
+    bool believed;
+
+    if (!intents_read(dir, l->id, &believed, resume_intent, &r, l->problem,
+                      sizeof(l->problem)))
+        return -1;
+    if (!believed &&
+        ledger_resume_leases(l->db, clock_unix_ms(), told) != SQLITE_OK)
+        return fail(l, "charging leases");
+    if (ledger_end_leases(l->db) != SQLITE_OK)
+        return fail(l, "ending leases");
+    return 0;
+}
+
+int ledger_resume(struct ledger *l, const char *dir, struct resumed *told)
+{
+    *told = (struct resumed){0};
+    if (ledger_begin(l))
+        return -1;
+    if (resume(l, dir, told) == 0 && ledger_commit(l) == 0)
+        return 0;
+    sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+    return -1;
+}
+
+int ledger_rest(struct ledger *l)
+{
+    if (!l->db)
+        return -1;
+    return ledger_end_leases(l->db) == SQLITE_OK ? 0
+                                                 : fail(l, "ending leases");
+}
+
+const char *ledger_id(const struct ledger *l)
+{
+    return l->id;
+}
+
+int64_t ledger_high_ms(struct ledger *l)
+{
+    int64_t high = ask(l, "SELECT coalesce(max(window_ms), 0) FROM account");
+
+    return high > 0 ? high : 0;
 }

@@ -16,6 +16,7 @@
 
 #include "base/attr.h"
 
+#include "record/ledger_accounts.h"
 #include "record/receipt.h"
 
 struct ledger;
@@ -29,7 +30,23 @@ void ledger_close(struct ledger *l); /* NULL is fine */
 /* 0, or -1 and ledger_problem() says why. */
 int ledger_begin(struct ledger *l) MUST_CHECK;
 int ledger_add(struct ledger *l, const struct receipt *receipt) MUST_CHECK;
+/* Which attempts of the last ledger_add() were not there before: a bit each.
+ * Only these are charged to accounts. */
+uint32_t ledger_fresh(const struct ledger *l);
+int ledger_move(struct ledger *l, struct account_plan *plan) MUST_CHECK;
 int ledger_commit(struct ledger *l) MUST_CHECK;
+
+/* Once, before anything is written: charges what an earlier process left
+ * open, by its intents or, if these cannot be believed, by its leases. All of
+ * it or nothing: done again, it changes nothing. */
+int ledger_resume(struct ledger *l, const char *dir,
+                  struct resumed *told) MUST_CHECK;
+/* Once, after all else: nothing is under way, so no lease is needed. */
+int ledger_rest(struct ledger *l) MUST_CHECK;
+
+const char *ledger_id(const struct ledger *l);
+/* The latest window that any account ever had: time does not go back. */
+int64_t ledger_high_ms(struct ledger *l);
 
 /* Rolls back; unless the ledger was only busy or the disk full, opens the
  * file anew and makes sure that what it then holds is on the disk: after a

@@ -30,6 +30,17 @@ const char *const ledger_steps[] = {
     " stated_currency TEXT, stated_nanos INTEGER,"
     " first_byte_ms INTEGER, total_ms INTEGER"
     ") STRICT, WITHOUT ROWID;",
+    /* what is spent and promised: ledger_accounts.h */
+    "CREATE TABLE account ("
+    " no INTEGER PRIMARY KEY, team TEXT NOT NULL, scope TEXT NOT NULL,"
+    " who TEXT NOT NULL, period TEXT NOT NULL, currency TEXT NOT NULL,"
+    " window_ms INTEGER NOT NULL," /* unix; when the window began */
+    " spent_nanos INTEGER NOT NULL, covered_nanos INTEGER NOT NULL,"
+    " UNIQUE(team, scope, who, period, currency, window_ms)"
+    ") STRICT;"
+    "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "INSERT INTO meta VALUES('id', lower(hex(randomblob(16))));",
 };
 /* clang-format on */
 
@@ -190,11 +201,16 @@ static int add_attempt_row(sqlite3_stmt *stmt, const struct receipt *r,
 }
 
 int ledger_rows_add(struct ledger_rows *rows, const struct receipt *receipt,
-                    int *n_added)
+                    int *n_added, uint32_t *fresh)
 {
     int rc = add_exchange_row(rows->exchange, receipt, n_added);
 
-    for (uint32_t n = 0; n < receipt->n_attempts && rc == SQLITE_OK; n++)
+    *fresh = 0;
+    for (uint32_t n = 0; n < receipt->n_attempts && rc == SQLITE_OK; n++) {
+        int before = *n_added;
+
         rc = add_attempt_row(rows->attempt, receipt, n, n_added);
+        *fresh |= (uint32_t)(*n_added > before) << n;
+    }
     return rc;
 }

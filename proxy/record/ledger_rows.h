@@ -30,6 +30,7 @@ int ledger_rows_prepare(struct ledger_rows *rows, sqlite3 *db) MUST_CHECK;
 void ledger_rows_finalize(struct ledger_rows *rows);
 
 /* Adds the receipt's rows; those already there stay as they are. *n_added
- * counts the new ones. 0, or SQLite's code. */
+ * counts the new ones, *fresh has a bit for each new attempt. 0, or SQLite's
+ * code. */
 int ledger_rows_add(struct ledger_rows *rows, const struct receipt *receipt,
-                    int *n_added) MUST_CHECK;
+                    int *n_added, uint32_t *fresh) MUST_CHECK;

@@ -24,6 +24,7 @@ struct receipt_attempt {
     bool maybe_billed; /* not NONE, but the vendor may charge for it */
     bool estimated;    /* `usage` is ours */
     bool unpriced;     /* billed, but nobody knows how much */
+    uint32_t place;    /* of its intent: see intents.h; 0: none */
     int32_t status;    /* the vendor's; 0: none came */
     int32_t first_byte_ms, total_ms; /* -1: never */
     struct usage usage;

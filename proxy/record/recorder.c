@@ -1,14 +1,18 @@
 /*
  * The recorder's thread:
  *
- *   doze -> gather -> write -> [try again]* -> log -> return -> pause
- *     ^        ^                                                 |
- *     |        +-------------------------------------------------+
+ *   doze -> gather -> write -> [try again]* -> log -> grant -> return -> pause
+ *     ^        ^                                                         |
+ *     |        +---------------------------------------------------------+
  *     +-- nothing had come
  *
  * The first receipt after a quiet time is written at once; under load there
  * is one batch each GATHER_MS, so a batch grows with the load and no worker
- * makes a system call to wake us.
+ * makes a system call to wake us, unless it waits for a lease.
+ *
+ * One transaction holds the rows of what has ended, what each account has
+ * spent by them, and the leases that are wanted. Only then are leases granted
+ * and the places of intents free.
  */
 #include "record/recorder.h"
 
@@ -27,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/fatal.h"
 #include "base/log.h"
 
@@ -42,6 +47,8 @@ enum {
     RETRY_MS = 250,
     REMIND_MS = 60 * 1000,   /* between lines about one long failure */
     FAREWELL_MS = 30 * 1000, /* see recorder_free() */
+    SWEEP_MS = 60 * 1000,    /* between looks for idle accounts */
+    LEASE_MS = 5 * 60 * 1000, /* an idle account keeps its lease so long */
 };
 
 struct recorder {
@@ -52,8 +59,16 @@ struct recorder {
     atomic_bool dozing; /* whoever clears it writes to wake_fd */
     atomic_bool ending, reopening, broken;
     /* the thread's own */
+    struct intents_file *intents;
+    struct purses *purses;
+    void (*granted)(void *to);
+    void *granted_to;
     struct slip **batch; /* one list for each tray */
     struct ledger *ledger;
+    struct batch accounts; /* of the batch */
+    struct account_plan *plans;
+    size_t n_plans, room_plans;
+    int64_t swept_at_ms;
     struct routing_log log;
     bool failed; /* the batch, at its last try */
     int64_t failed_at_ms, told_at_ms;
@@ -94,6 +109,31 @@ void recorder_put(struct recorder *r, int w, const struct receipt *receipt)
         wake(r);
 }
 
+/* Purses call it: an account wants cover. */
+static void on_want(void *to, bool urgent)
+{
+    struct recorder *r = to;
+
+    if (atomic_exchange(&r->dozing, false) || urgent)
+        wake(r);
+}
+
+struct purses *recorder_purses(struct recorder *r)
+{
+    return r->purses;
+}
+
+struct intents *recorder_intents(struct recorder *r, int w)
+{
+    return intents_of(r->intents, w);
+}
+
+void recorder_on_granted(struct recorder *r, void (*fn)(void *to), void *to)
+{
+    r->granted = fn;
+    r->granted_to = to;
+}
+
 void recorder_reopen(struct recorder *r)
 {
     atomic_store(&r->reopening, true);
@@ -117,14 +157,14 @@ static bool has_more(const struct recorder *r)
     for (int w = 0; w < r->n_trays; w++)
         if (tray_has_more(&r->trays[w]))
             return true;
-    return false;
+    return purses_want(r->purses);
 }
 
 static void doze(struct recorder *r)
 {
     atomic_store(&r->dozing, true);
     if (!has_more(r) && !atomic_load(&r->ending) && !atomic_load(&r->reopening))
-        rest(r, -1);
+        rest(r, SWEEP_MS);
     atomic_store(&r->dozing, false);
 }
 
@@ -136,34 +176,115 @@ static bool gather(struct recorder *r)
         r->batch[w] = tray_empty(&r->trays[w]);
         any = any || r->batch[w];
     }
-    return any;
+    batch_add_wanted(&r->accounts, purses_wanted(r->purses));
+    return any || r->accounts.first;
 }
 
 /* Calls for each receipt of the batch; stops at the first -1. */
 static int for_batch(struct recorder *r,
-                     int (*fn)(struct recorder *r, struct receipt *receipt))
+                     int (*fn)(struct recorder *r, int w,
+                               struct receipt *receipt))
 {
     for (int w = 0; w < r->n_trays; w++)
         for (struct slip *s = r->batch[w]; s; s = s->next)
-            if (fn(r, &s->receipt))
+            if (fn(r, w, &s->receipt))
                 return -1;
     return 0;
 }
 
-static int add_to_ledger(struct recorder *r, struct receipt *receipt)
+/* Of attempts that the ledger did not have yet: charged once. */
+static void charge(struct recorder *r, int w, const struct receipt *receipt)
 {
-    return ledger_add(r->ledger, receipt);
+    uint32_t fresh = ledger_fresh(r->ledger);
+
+    for (uint32_t i = 0; i < receipt->n_attempts; i++) {
+        uint32_t place = receipt->attempts[i].place;
+        const struct hold *h =
+            place ? intents_hold(intents_of(r->intents, w), place) : NULL;
+
+        for (uint32_t k = 0; h && k < h->n; k++)
+            batch_charge(&r->accounts, h->parts[k].account,
+                         fresh & 1u << i ? h->parts[k].charged : 0);
+    }
 }
 
-static int add_to_log(struct recorder *r, struct receipt *receipt)
+static int add_to_ledger(struct recorder *r, int w, struct receipt *receipt)
 {
+    FAILPOINT("row_before");
+    if (ledger_add(r->ledger, receipt))
+        return -1;
+    charge(r, w, receipt);
+    return 0;
+}
+
+static struct account_plan *plan_room(struct recorder *r)
+{
+    if (r->n_plans == r->room_plans) {
+        r->room_plans = r->room_plans ? 2 * r->room_plans : 64;
+        r->plans = realloc(r->plans, r->room_plans * sizeof(*r->plans));
+        if (!r->plans)
+            fatal("out of memory planning leases");
+    }
+    return &r->plans[r->n_plans++];
+}
+
+static int move_accounts(struct recorder *r)
+{
+    r->n_plans = 0;
+    for (struct account *a = r->accounts.first; a; a = account_next(a)) {
+        struct account_plan *plan = plan_room(r);
+
+        account_plan(a, plan);
+        FAILPOINT("account_before");
+        if (ledger_move(r->ledger, plan))
+            return -1;
+    }
+    return 0;
+}
+
+/* The leases hold from here on. */
+static void grant(struct recorder *r)
+{
+    bool waited = false;
+
+    r->accounts.first = NULL;
+    for (size_t i = 0; i < r->n_plans; i++)
+        waited = account_grant(&r->plans[i]) || waited;
+    for (size_t i = 0; i < r->n_plans; i++)
+        if (r->plans[i].closing)
+            account_drop(r->plans[i].account);
+    r->n_plans = 0;
+    if (waited && r->granted)
+        r->granted(r->granted_to);
+}
+
+static int free_places(struct recorder *r, int w, struct receipt *receipt)
+{
+    struct intents *in = intents_of(r->intents, w);
+
+    for (uint32_t i = 0; i < receipt->n_attempts; i++) {
+        uint32_t place = receipt->attempts[i].place;
+        struct hold *h = place ? intents_hold(in, place) : NULL;
+
+        for (uint32_t k = 0; h && k < h->n; k++)
+            account_recorded(h->parts[k].account);
+        if (place)
+            intents_free(in, place);
+    }
+    return 0;
+}
+
+static int add_to_log(struct recorder *r, int w, struct receipt *receipt)
+{
+    (void)w;
     routing_log_add(&r->log, receipt);
     return 0;
 }
 
-static int release_snapshot(struct recorder *r, struct receipt *receipt)
+static int release_snapshot(struct recorder *r, int w, struct receipt *receipt)
 {
     (void)r;
+    (void)w;
     snapshot_release(receipt->snapshot);
     return 0;
 }
@@ -172,9 +293,16 @@ static int try_ledger(struct recorder *r)
 {
     if (r->failed && ledger_recover(r->ledger))
         return -1;
-    if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger))
+    batch_forget_charges(&r->accounts);
+    FAILPOINT("begin_before");
+    if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger) ||
+        move_accounts(r))
         return -1;
-    return ledger_commit(r->ledger);
+    FAILPOINT("commit_before");
+    if (ledger_commit(r->ledger))
+        return -1;
+    FAILPOINT("commit_after");
+    return 0;
 }
 
 static void note_failure(struct recorder *r)
@@ -204,12 +332,14 @@ static void note_success(struct recorder *r)
     atomic_store_explicit(&r->broken, false, memory_order_relaxed);
 }
 
-/* The last that can be done for a receipt whose ledger has gone. */
-static int give_up(struct recorder *r, struct receipt *receipt)
+/* The last that can be done for a receipt whose ledger has gone: its attempts'
+ * intents stay, and the next start will find them. */
+static int give_up(struct recorder *r, int w, struct receipt *receipt)
 {
     char cost[MONEY_TEXT];
 
     (void)r;
+    (void)w;
     log_line(LOG_ERROR, "receipt_not_in_ledger",
              "id=%s team=%s at_unix_ms=%" PRId64 " cost=%s currency=%s",
              receipt->id, receipt_team(receipt) ? receipt_team(receipt) : "-",
@@ -219,7 +349,7 @@ static int give_up(struct recorder *r, struct receipt *receipt)
 }
 
 /* Until the batch is in the ledger, or the end has waited long enough. */
-static void write_ledger(struct recorder *r)
+static bool write_ledger(struct recorder *r)
 {
     int64_t ending_ms = 0;
 
@@ -232,20 +362,36 @@ static void write_ledger(struct recorder *r)
             ending_ms = clock_mono_ms();
         if (clock_mono_ms() - ending_ms >= FAREWELL_MS) {
             for_batch(r, give_up);
-            return;
+            return false;
         }
     }
     note_success(r);
+    return true;
 }
 
 static void write_batch(struct recorder *r)
 {
-    write_ledger(r);
+    if (write_ledger(r)) {
+        for_batch(r, free_places);
+        FAILPOINT("grant_before");
+        grant(r);
+    }
     for_batch(r, add_to_log);
     routing_log_flush(&r->log);
     for_batch(r, release_snapshot);
     for (int w = 0; w < r->n_trays; w++)
         tray_return(&r->trays[w], r->batch[w]);
+}
+
+/* Leases of accounts that nobody used for a while are given back. */
+static void sweep(struct recorder *r)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (now_ms - r->swept_at_ms < SWEEP_MS)
+        return;
+    r->swept_at_ms = now_ms;
+    purses_close_idle(r->purses, now_ms - LEASE_MS);
 }
 
 static void *run(void *arg)
@@ -257,11 +403,14 @@ static void *run(void *arg)
 
         if (atomic_exchange(&r->reopening, false))
             routing_log_reopen(&r->log);
+        sweep(r);
         if (gather(r)) {
             write_batch(r);
             if (!ending)
                 rest(r, GATHER_MS);
         } else if (ending) {
+            if (!r->failed && ledger_rest(r->ledger))
+                note_failure(r);
             return NULL;
         } else {
             doze(r);
@@ -279,6 +428,30 @@ static int make_directory(const char *dir, char *error, size_t error_size)
     return -1;
 }
 
+/* What an earlier process left under way, before anything new is. */
+static int resume(struct recorder *r, const char *dir, char *error,
+                  size_t error_size)
+{
+    struct resumed told;
+
+    if (ledger_resume(r->ledger, dir, &told)) {
+        snprintf(error, error_size, "%s/ledger.db: %s", dir,
+                 ledger_problem(r->ledger));
+        return -1;
+    }
+    FAILPOINT("resumed");
+    if (told.n_open + told.n_settled + told.n_leases > 0)
+        log_line(LOG_WARN, "ledger_resumed",
+                 "open=%" PRId64 " settled=%" PRId64 " leases=%" PRId64
+                 " note=\"open ones and leases are charged in full, as "
+                 "estimated\"",
+                 told.n_open, told.n_settled, told.n_leases);
+    purses_time(r->purses, ledger_high_ms(r->ledger));
+    r->intents = intents_create(dir, ledger_id(r->ledger), r->n_trays, error,
+                                error_size);
+    return r->intents ? 0 : -1;
+}
+
 static int open_files(struct recorder *r, const char *dir, char *error,
                       size_t error_size)
 {
@@ -290,7 +463,7 @@ static int open_files(struct recorder *r, const char *dir, char *error,
         return -1;
     }
     r->ledger = ledger_open(dir, error, error_size);
-    if (!r->ledger)
+    if (!r->ledger || resume(r, dir, error, error_size))
         return -1;
     if (routing_log_open(&r->log, r->log_path)) {
         snprintf(error, error_size, "cannot open %s: %s", r->log_path,
@@ -331,7 +504,10 @@ static void destroy(struct recorder *r)
 {
     if (r->log.text)
         routing_log_close(&r->log);
+    intents_close(r->intents);
     ledger_close(r->ledger);
+    purses_free(r->purses);
+    free(r->plans);
     for (int w = 0; w < r->n_trays; w++)
         tray_fini(&r->trays[w]);
     if (r->wake_fd >= 0)
@@ -353,6 +529,8 @@ struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
     r->batch = make((size_t)n_workers, sizeof(struct slip *));
     for (int w = 0; w < n_workers; w++)
         tray_init(&r->trays[w]);
+    r->purses = purses_new(on_want, r);
+    r->swept_at_ms = clock_mono_ms();
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->wake_fd < 0) {
         snprintf(error, error_size, "eventfd: %s", strerror(errno));

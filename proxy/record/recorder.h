@@ -15,6 +15,8 @@
 
 #include "base/attr.h"
 
+#include "record/intents.h"
+#include "record/purse.h"
 #include "record/receipt.h"
 
 struct recorder;
@@ -38,6 +40,15 @@ void recorder_free(struct recorder *r);
 bool recorder_reserve(struct recorder *r, int w) MUST_CHECK;
 void recorder_put(struct recorder *r, int w, const struct receipt *receipt);
 void recorder_cancel(struct recorder *r, int w);
+
+/* What teams may spend, shared; and a worker's attempts under way. An attempt
+ * is dispatched only after its place was opened with a hold of it; its receipt
+ * names the place, which is free again once the receipt is in the ledger. */
+struct purses *recorder_purses(struct recorder *r);
+struct intents *recorder_intents(struct recorder *r, int w);
+/* Calls fn(to) from the recorder's thread whenever accounts that somebody
+ * waits for have got their cover. Before any worker starts. */
+void recorder_on_granted(struct recorder *r, void (*fn)(void *to), void *to);
 
 /* For /readyz: the ledger takes rows. Any thread. */
 bool recorder_healthy(const struct recorder *r);

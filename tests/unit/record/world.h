@@ -142,6 +142,7 @@ static inline void world_remove(const char *path)
         "ledger.db-wal.disk",
         "ledger.db-journal.disk",
         "ledger.lock",
+        "intents",
         "routing.jsonl",
         "routing.jsonl.1",
     };
