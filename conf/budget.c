@@ -24,7 +24,7 @@ static const char *check_fraction(const char *text)
 static const struct field budget_rows[] = {
     FIELD(conf_budget, "amount", amount_nanos, .kind = FIELD_DECIMAL,
           .max = 4000000000LL * UNIT_NANOS, .live = true,
-          .help = "never passed; 0: nothing that costs anything"),
+          .help = "how much: it is never passed"),
     FIELD(conf_budget, "currency", currency, .kind = FIELD_CURRENCY, .init = "",
           .live = true, .help = "of the amount; absent: the policy's"),
     FIELD(conf_budget, "per", per, .kind = FIELD_CHOICE,
@@ -39,8 +39,8 @@ static const struct field budget_rows[] = {
           .help = "whose midnight begins a day: a name or +08:00"),
     FIELD(conf_budget, "at_cap", at_cap, .kind = FIELD_CHOICE, .init = "refuse",
           .choices = "refuse free_only downgrade", .live = true,
-          .help = "what does not fit is answered 429 (refuse), goes to what "
-                  "costs nothing, or to the alias of `downgrade`"),
+          .help = "what does not fit: 429; free_only and downgrade: after "
+                  "what is free, or that alias"),
     FIELD(conf_budget, "downgrade", downgrade, .kind = FIELD_TEXT, .init = "",
           .max = 128, .check = check_name, .live = true,
           .help = "the alias, with at_cap: downgrade"),
@@ -55,10 +55,16 @@ static const struct field budget_rows[] = {
 
 const struct field_table budget_fields = FIELD_TABLE(budget_rows);
 
+/* What could not be read is told already, and NULL. */
+static bool is_whole(const struct conf_budget *b)
+{
+    return b->per && b->each && b->zone && b->at_cap;
+}
+
 static bool same_account(const struct conf_budget *a,
                          const struct conf_budget *b)
 {
-    return a->per && b->per && strcmp(a->per, b->per) == 0 &&
+    return is_whole(a) && strcmp(a->per, b->per) == 0 &&
            strcmp(a->each, b->each) == 0 && a->currency == b->currency &&
            (strcmp(a->per, "total") == 0 || strcmp(a->zone, b->zone) == 0);
 }
@@ -66,8 +72,10 @@ static bool same_account(const struct conf_budget *a,
 static void check_budget(const struct load *l, const struct conf_budget *all,
                          const struct conf_budget *b)
 {
-    bool downgrades = strcmp(b->at_cap, "downgrade") == 0;
+    bool downgrades = b->at_cap && strcmp(b->at_cap, "downgrade") == 0;
 
+    if (!is_whole(b))
+        return;
     if (downgrades != (b->downgrade != NULL))
         diag_error(l->diag, &b->place,
                    downgrades ? "\"at_cap: downgrade\" wants \"downgrade: "

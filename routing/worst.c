@@ -61,13 +61,15 @@ struct bounds bounds_of(const struct offer *offer, const struct query *query,
     return (struct bounds){
         .input_tokens = larger(input, estimate),
         .output_tokens = times(output_bound(offer, query, max_tokens), n),
+        .tier = query->tier,
     };
 }
 
 static int64_t dearest_input(const struct price_row *row)
 {
     return larger(larger(row->input.nanos_per_mtok, row->cached.nanos_per_mtok),
-                  row->cache_write.nanos_per_mtok);
+                  larger(row->cache_write.nanos_per_mtok,
+                         row->cache_write_1h.nanos_per_mtok));
 }
 
 static int64_t dearest_output(const struct price_row *row)
@@ -82,9 +84,14 @@ static struct money row_worst(const struct price_row *row,
 {
     __int128 sum = (__int128)b->input_tokens * dearest_input(row) +
                    (__int128)b->output_tokens * dearest_output(row);
-    struct money m = money_of_sum(sum, row->currency);
+    int64_t factor = NANOS_PER_UNIT;
+    struct money m;
 
-    if (sum > 0)
+    if (row->factors)
+        factor = larger(row->factors[b->tier], row->factors[TIER_STANDARD]);
+    m = money_of_sum_times(sum, factor, row->currency);
+    m = money_add(m, (struct money){row->fee_nanos, row->currency});
+    if (m.nanos > 0)
         m = money_add(m, (struct money){1, row->currency});
     return m;
 }
@@ -95,8 +102,9 @@ static bool is_in_force(const struct price_row *row, int64_t at_unix_ms)
            at_unix_ms - JUST_MS < row->until_ms;
 }
 
-bool worst_case(struct money *out, const struct offer *offer,
-                int64_t at_unix_ms, const struct bounds *bounds)
+/* The dearest of the rows about now, or of all. */
+static bool dearest(struct money *out, const struct offer *offer,
+                    int64_t at_unix_ms, const struct bounds *bounds, bool all)
 {
     bool any = false;
 
@@ -104,7 +112,7 @@ bool worst_case(struct money *out, const struct offer *offer,
         const struct price_row *row = &offer->rows[i];
         struct money m;
 
-        if (!is_in_force(row, at_unix_ms))
+        if (!all && !is_in_force(row, at_unix_ms))
             continue;
         m = row_worst(row, bounds);
         if (!any || money_less(*out, m))
@@ -112,6 +120,14 @@ bool worst_case(struct money *out, const struct offer *offer,
         any = true;
     }
     return any;
+}
+
+/* Where no row is in force the nearest bills (price_bill): any may. */
+bool worst_case(struct money *out, const struct offer *offer,
+                int64_t at_unix_ms, const struct bounds *bounds)
+{
+    return dearest(out, offer, at_unix_ms, bounds, false) ||
+           dearest(out, offer, at_unix_ms, bounds, true);
 }
 
 /* One nano more than half up gives: never less than the exact amount. */

@@ -15,19 +15,20 @@
 
 struct bounds {
     int64_t input_tokens, output_tokens;
+    enum service_tier tier; /* as asked; the standard one may be given */
 };
 
 enum {
     WORST_OUTPUT_TOKENS = 131072, /* of a model that says neither max_output
                                      nor context */
-    WORST_IMAGE_TOKENS = 16384,   /* of one image; no vendor we know counts
-                                     more unless its context is one */
+    WORST_IMAGE_TOKENS = 16384,   /* of one image */
     WORST_MESSAGE_TOKENS = 32,    /* a template's own, a message */
-    WORST_REQUEST_TOKENS = 512,   /* and once: preamble of tools and the like */
+    WORST_REQUEST_TOKENS = 512,   /* and once: a preamble for tools */
 };
 
 /* `max_tokens` as asked for or as about to be asked (0: not). `body_bytes` of
- * the request as it came. */
+ * the request as it came. Storage in a cache of its own is not bounded: no
+ * vendor bills it with an answer. */
 struct bounds bounds_of(const struct offer *offer, const struct query *query,
                         int64_t body_bytes, int64_t max_tokens);
 

@@ -227,12 +227,16 @@ static void max_tokens_read(struct chat_reader *r)
 
     if (!r->chat->max_tokens)
         r->chat->max_tokens = value;
+    if (r->chat->most_tokens < value)
+        r->chat->most_tokens = value;
 }
 
 static void max_completion_tokens_read(struct chat_reader *r)
 {
     r->chat->max_tokens =
         whole_number_read(r, CHAT_MAX_COMPLETION_TOKENS, INT32_MAX);
+    if (r->chat->most_tokens < r->chat->max_tokens)
+        r->chat->most_tokens = r->chat->max_tokens;
 }
 
 static void field_read(struct chat_reader *r, const struct json_text *name,

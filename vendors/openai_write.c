@@ -80,9 +80,23 @@ static void rename_to(struct writer *w, enum chat_key from, enum chat_key to,
     replace(w, w->chat->field[from].key, slice_of(quoted));
 }
 
+/* Neither spelling holds a number: what is there says nothing. */
+static void bound(struct writer *w)
+{
+    drop(w, CHAT_MAX_TOKENS);
+    drop(w, CHAT_MAX_COMPLETION_TOKENS);
+    add(w, arena_printf(w->arena, "\"%s\":%lld",
+                        has(w, QUIRK_MAX_COMPLETION_TOKENS)
+                            ? "max_completion_tokens"
+                            : "max_tokens",
+                        (long long)w->chat->bound_tokens));
+}
+
 static void max_tokens(struct writer *w)
 {
-    if (has(w, QUIRK_MAX_TOKENS))
+    if (w->chat->bound_tokens > 0)
+        bound(w);
+    else if (has(w, QUIRK_MAX_TOKENS))
         rename_to(w, CHAT_MAX_COMPLETION_TOKENS, CHAT_MAX_TOKENS,
                   "\"max_tokens\"");
     else if (has(w, QUIRK_MAX_COMPLETION_TOKENS) &&

@@ -109,7 +109,7 @@ static const char add_attempt[] =
     "INSERT INTO attempt(id, exchange_id, n, vendor, model, fault, status,"
     " input_tokens, cached_tokens, cache_write_tokens, output_tokens,"
     " thinking_tokens, estimated, maybe_billed, currency, cost_nanos)"
-    " VALUES(?1,?2,?3,?4,?5,'crashed',0,?6,?7,?8,?9,?10,?11,?12,?13,?14)"
+    " VALUES(?1,?2,?3,?4,?5,?15,0,?6,?7,?8,?9,?10,?11,?12,?13,?14)"
     " ON CONFLICT(id) DO NOTHING";
 static const char add_exchange[] =
     "INSERT INTO exchange(id, at_unix_ms, team, key_id, asked, stream, status,"
@@ -161,6 +161,8 @@ static int end(struct once *o)
 /* What a restart makes of an attempt that it finds. */
 struct found {
     const char *id, *exchange, *team, *key_id, *asked, *vendor, *model;
+    const char *fault; /* "crashed": nobody knows its end; "recovered": it had
+                          ended, and only its row was missing */
     int64_t at_unix_ms, n, stream, estimated, cost, base_cost;
     enum currency currency, base_currency;
     struct usage usage;
@@ -186,6 +188,7 @@ static int add_found(sqlite3 *db, const struct found *f, bool *is_new)
     put_int(&o, 12, f->estimated);
     put_text(&o, 13, currency_name(f->currency));
     put_int(&o, 14, f->cost);
+    put_text(&o, 15, f->fault);
     rc = end(&o);
     *is_new = rc == SQLITE_OK && sqlite3_changes(db) > 0;
     if (!*is_new)
@@ -223,6 +226,7 @@ int ledger_resume_intent(sqlite3 *db, const struct intent *i,
         .asked = i->asked,
         .vendor = i->vendor,
         .model = i->model,
+        .fault = settled ? "recovered" : "crashed",
         .at_unix_ms = i->at_unix_ms,
         .n = i->n,
         .stream = i->stream,
@@ -255,6 +259,7 @@ static int add_lease(sqlite3 *db, sqlite3_stmt *row, int64_t now_unix_ms)
         .team = (const char *)sqlite3_column_text(row, 0),
         .key_id = "",
         .asked = "",
+        .fault = "crashed",
         .at_unix_ms = now_unix_ms,
         .n = 1,
         .estimated = true,

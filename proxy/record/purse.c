@@ -21,6 +21,7 @@ struct account {
     int64_t covered;  /* durable: used <= covered */
     int64_t cap;      /* as claimed last */
     int64_t wanted;   /* of those that wait: their sum since the last plan */
+    int64_t no; /* of its row; set before `open`, then never again */
     int64_t last_mono_ms;
     uint32_t n_holds; /* not yet recorded */
     bool open;        /* its row is known */
@@ -28,7 +29,7 @@ struct account {
     bool waited, closing;
     /* the recorder's alone */
     struct account *batch_next;
-    int64_t no, delta;
+    int64_t delta;
     bool in_batch, from_wanted;
 };
 
@@ -243,6 +244,13 @@ static void give_on(struct purses *p, struct account *list, bool urgent)
         p->wake(p->to, urgent);
 }
 
+static bool is_over(const struct account *a, const struct claim *c)
+{
+    if (c->nanos == 0)
+        return c->strict && a->used >= c->cap_nanos;
+    return sum_of(a->used, c->nanos) > c->cap_nanos;
+}
+
 static enum take look_at(struct account *const *accounts,
                          const struct claim *claims, uint32_t n,
                          struct refused *refused)
@@ -253,7 +261,7 @@ static enum take look_at(struct account *const *accounts,
         const struct account *a = accounts[i];
         int64_t after = sum_of(a->used, claims[i].nanos);
 
-        if (a->open && claims[i].nanos > 0 && after > claims[i].cap_nanos) {
+        if (a->open && is_over(a, &claims[i])) {
             *refused = (struct refused){i, claims[i].cap_nanos - a->used,
                                         a->used - a->reserved, a->reserved};
             return TAKE_OVER;
@@ -347,6 +355,11 @@ void purse_settle(struct hold *hold, const int64_t charges[],
     }
     pthread_mutex_unlock(&hold->purse->lock);
     give_on(hold->purse->all, wanted, false);
+}
+
+int64_t account_no(const struct account *a)
+{
+    return a->no;
 }
 
 /* --- the recorder's side ---------------------------------------------------- */
@@ -447,6 +460,7 @@ bool account_grant(const struct account_plan *plan)
     pthread_mutex_lock(&a->purse->lock);
     if (!a->open) {
         a->open = true;
+        a->no = plan->no;
         a->used = plan->used;
     }
     if (!plan->closing)
@@ -456,7 +470,6 @@ bool account_grant(const struct account_plan *plan)
     waited = a->waited;
     a->waited = false;
     pthread_mutex_unlock(&a->purse->lock);
-    a->no = plan->no;
     a->delta = 0;
     a->in_batch = a->from_wanted = false;
     return waited;

@@ -52,6 +52,7 @@ struct claim {
     struct account_key key;
     int64_t cap_nanos; /* INT64_MAX: no limit */
     int64_t nanos;     /* to be reserved; not negative */
+    bool strict;       /* at the cap even what costs nothing is refused */
     const int64_t *warn_nanos; /* ascending or not; may be NULL */
     uint32_t n_warn;
 };
@@ -108,6 +109,9 @@ enum take purse_take(struct purse *purse, const struct claim *claims,
  * amount was reached by it: the largest such, else 0. */
 void purse_settle(struct hold *hold, const int64_t charges[],
                   const struct claim *claims, int64_t warned[]);
+
+/* Of its row in the ledger: known once something was taken from it. */
+int64_t account_no(const struct account *a);
 
 /* --- the recorder's side --------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/fatal.h"
 #include "base/log.h"
 
@@ -287,7 +288,8 @@ static void send(struct attempt *t, const struct wire *wire)
 }
 
 static struct attempt *attempt_new(struct exchange *x, const struct verdict *v,
-                                   const struct door_key *key)
+                                   const struct door_key *key,
+                                   const struct reserved *reserved)
 {
     struct attempt *t = arena_alloc(x->arena, sizeof(*t));
     const struct vendor *vendor = v->offer->vendor;
@@ -297,6 +299,9 @@ static struct attempt *attempt_new(struct exchange *x, const struct verdict *v,
     t->offer = v->offer;
     t->manner = &vendor->manner;
     t->key = key;
+    t->place = reserved->place;
+    t->bounds = reserved->bounds;
+    t->worst = reserved->worst;
     t->expected = v->expected;
     t->raw_input =
         tokenizer_estimate(vendor->tokenizer, &q->text, q->n_messages,
@@ -311,32 +316,52 @@ static struct attempt *attempt_new(struct exchange *x, const struct verdict *v,
     return t;
 }
 
-bool attempt_start(struct exchange *x, const struct verdict *v)
+/* With a key and a hold: writes the request and sends it. */
+static bool launch(struct attempt *t, struct health_ticket ticket)
 {
-    const struct door_key *key = find_key(x, v->offer);
-    struct health_ticket ticket;
-    const char *why = NULL;
-    struct attempt *t;
+    struct exchange *x = t->exchange;
     struct wire wire = {.headers = ""};
+    const char *why = NULL;
 
-    if (!key || !health_begin(x->worker->health,
-                              x->edition->offer_slots[v->offer->index],
-                              now_of(x), &ticket))
-        return false;
     x->worker->turn++;
-    t = attempt_new(x, v, key);
     t->ticket = ticket;
     x->attempts[x->n_attempts++] = t;
     x->now = t;
-    t->fault = t->manner->adapter->write(&wire, t->manner, v->offer->model,
+    t->fault = t->manner->adapter->write(&wire, t->manner, t->offer->model,
                                          x->chat, x->early, &why);
+    reserve_intend(t);
     if (t->fault) { /* decide() asks refuses(): not expected */
         attempt_end(t, t->fault);
         return false;
     }
     t->reader = new_reader(t);
     send(t, &wire);
+    FAILPOINT("dispatched");
     return true;
+}
+
+enum started attempt_start(struct exchange *x, const struct verdict *v)
+{
+    const struct door_key *key = find_key(x, v->offer);
+    struct health_ticket ticket;
+    struct reserved reserved;
+
+    if (!key)
+        return STARTED_NOT;
+    switch (reserve_take(x, v->offer, &reserved)) {
+    case RESERVE_DONE: break;
+    case RESERVE_WAIT: return STARTED_WAITS;
+    case RESERVE_OVER: return STARTED_OVER;
+    case RESERVE_NONE: return STARTED_NOT;
+    }
+    if (!health_begin(x->worker->health,
+                      x->edition->offer_slots[v->offer->index], now_of(x),
+                      &ticket)) {
+        reserve_drop(x, &reserved);
+        return STARTED_NOT;
+    }
+    return launch(attempt_new(x, v, key, &reserved), ticket) ? STARTED
+                                                             : STARTED_NOT;
 }
 
 /* What the fault says of the offer and the key, for decisions to come. */
@@ -377,6 +402,7 @@ void attempt_end(struct attempt *t, enum fault fault)
         upstream_cancel(t->call);
         t->call = NULL;
     }
+    settle_attempt(t);
     if (!t->reader) {
         health_end(x->worker->health, t->ticket, FAULT_CLIENT_GONE, -1,
                    now_of(x));

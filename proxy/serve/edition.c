@@ -138,10 +138,18 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health,
         .offer_slots = slots,
         .quota_slots = quota_slots,
         .vendors = vendors,
+        .purses = arena_alloc(a, (snapshot->n_teams + 1) *
+                                     sizeof(struct purse *)),
         .limits = limits_of(c),
         .rules = {c->breaker_failures, c->breaker_open_ms},
     };
     return &h->edition;
+}
+
+void edition_find_purses(struct edition *e, struct purses *purses)
+{
+    for (size_t i = 0; i < e->snapshot->n_teams; i++)
+        e->purses[i] = purses_find(purses, e->snapshot->teams[i].name);
 }
 
 struct edition *edition_retain(struct edition *e)

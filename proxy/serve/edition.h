@@ -12,6 +12,7 @@
 #include "routing/snapshot.h"
 
 #include "http/http.h"
+#include "record/purse.h"
 #include "serve/health.h"
 #include "serve/quotas.h"
 #include "serve/upstream.h"
@@ -33,6 +34,7 @@ struct edition {
     const uint32_t *offer_slots;        /* by offer index */
     const uint32_t *quota_slots;        /* by the quota's index */
     const struct vendor_doors *vendors; /* by vendor index */
+    struct purse **purses;              /* by team index */
     struct http_limits limits;
     struct health_rules rules;
 };
@@ -41,5 +43,7 @@ struct edition {
 struct edition *edition_new(struct snapshot *snapshot, struct health *health,
                             struct quotas *quotas) MUST_CHECK
 NON_NULL_RETURN;
+/* Once, before any exchange begins with it. */
+void edition_find_purses(struct edition *e, struct purses *purses);
 struct edition *edition_retain(struct edition *e);
 void edition_release(void *edition); /* fits arena_defer */

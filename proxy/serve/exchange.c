@@ -80,6 +80,7 @@ struct exchange *exchange_open(struct worker *w, struct http_request *req,
 static void exchange_settle(struct exchange *x)
 {
     enter(x, EXCHANGE_SETTLED);
+    reserve_unwait(x);
     timer_stop(&x->wait);
     timer_stop(&x->total);
     if (x->place) {
@@ -132,13 +133,15 @@ static void exchange_decide(struct exchange *x)
     struct conditions conditions = {x->at_unix_ms, look, &looker};
 
     query_of_chat(&x->query, x->chat, x->key->team);
+    if (x->downgraded)
+        x->query.asked = x->over->conf->downgrade;
     decide(&x->decision, x->edition->snapshot, &x->query, &conditions,
            x->early);
-    enter(x, EXCHANGE_DECIDED);
     settle_remember(x);
 }
 
-/* Budgets will be reserved here; today a place for the receipt is. */
+/* A place for the receipt. What attempts may cost is reserved for each of
+ * them: reserve.c. */
 static bool exchange_reserve(struct exchange *x)
 {
     if (!recorder_reserve(x->worker->recorder, x->worker->index))
@@ -159,21 +162,50 @@ static bool may_try(const struct exchange *x)
            (x->n_attempts == 0 || spent_ms < c->attempts_budget_ms);
 }
 
+/* Once: the budget that is full may name an alias to answer instead. */
+static bool downgrade(struct exchange *x)
+{
+    if (!x->over || x->over->at_cap != AT_CAP_DOWNGRADE || x->downgraded ||
+        x->n_attempts > 0)
+        return false;
+    x->downgraded = true;
+    exchange_decide(x);
+    x->over = NULL;
+    x->next = 0;
+    return true;
+}
+
+/* True: something is under way, or waited for. */
+static bool try_next(struct exchange *x)
+{
+    while (may_try(x) && x->next < x->decision.n_listed) {
+        switch (attempt_start(x, &x->decision.verdicts[x->next])) {
+        case STARTED: exchange_check(x); return true;
+        case STARTED_WAITS: reserve_wait(x); return true;
+        case STARTED_OVER:
+        case STARTED_NOT: x->next++; break;
+        }
+    }
+    return false;
+}
+
 /* The next offer that will take an attempt; or the refusal. */
 static void exchange_try(struct exchange *x)
 {
-    enter(x, EXCHANGE_TRYING);
-    while (may_try(x) && x->next < x->decision.n_listed) {
-        if (attempt_start(x, &x->decision.verdicts[x->next])) {
-            exchange_check(x);
-            return;
-        }
-        x->next++;
-    }
-    struct refusal r = refusal_of_attempt(x);
+    struct refusal r;
 
+    enter(x, EXCHANGE_TRYING);
+    if (try_next(x) || (downgrade(x) && try_next(x)))
+        return;
+    r = x->over ? refusal_of_budget(x) : refusal_of_attempt(x);
     settle_price(x);
     refuse(x, &r);
+}
+
+void exchange_go_on(struct exchange *x)
+{
+    timer_stop(&x->wait);
+    exchange_try(x);
 }
 
 static const char *printable(struct arena *a, const char *text)
@@ -212,12 +244,6 @@ static bool read_chat(struct exchange *x)
 
 void exchange_run(struct exchange *x)
 {
-    static const struct http_error full = {
-        .status = 503,
-        .type = "server_error",
-        .code = "ledger_unavailable",
-        .message = "The ledger cannot take new work at the moment.",
-    };
     struct refusal r;
 
     x->at_unix_ms = clock_unix_ms();
@@ -225,8 +251,9 @@ void exchange_run(struct exchange *x)
     if (!read_chat(x))
         return;
     exchange_decide(x);
+    enter(x, EXCHANGE_DECIDED);
     if (!exchange_reserve(x)) {
-        r = (struct refusal){FAULT_OVERLOADED, full, 1000};
+        r = refusal_of_ledger();
         refuse(x, &r);
         return;
     }
@@ -280,6 +307,7 @@ void exchange_flush(struct exchange *x)
         return;
     if (!x->paused && x->now->call) {
         x->paused = true;
+        x->lagged = true;
         timer_stop(&x->wait); /* the client is slow, not the vendor */
         upstream_pause(x->now->call);
     }
@@ -375,17 +403,32 @@ void exchange_failed(struct exchange *x)
 
 /* --- the clocks and the client ------------------------------------------ */
 
+static void give_up_waiting(struct exchange *x)
+{
+    struct refusal r = refusal_of_ledger();
+
+    settle_price(x);
+    refuse(x, &r);
+}
+
 static void on_wait(void *arg)
 {
     struct exchange *x = arg;
 
-    attempt_silent(x->now);
+    if (x->waiting)
+        give_up_waiting(x);
+    else
+        attempt_silent(x->now);
 }
 
 static void on_total(void *arg)
 {
     struct exchange *x = arg;
 
+    if (x->waiting) {
+        give_up_waiting(x);
+        return;
+    }
     x->next = x->decision.n_listed; /* no time for another */
     attempt_end(x->now, FAULT_SILENT);
     exchange_failed(x);

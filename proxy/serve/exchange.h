@@ -16,8 +16,9 @@
  *   (1) A byte of the answer has been sent if and only if the state is, or
  *       was, ANSWERING. After it no other offer is tried.
  *   (2) At most one upstream call exists, and only in TRYING or ANSWERING.
- *   (3) What was reserved (a place for the receipt) is settled exactly once,
- *       whatever happened.
+ *   (3) What was reserved (a place for the receipt; for each attempt a hold
+ *       of its worst case on every account) is settled exactly once, whatever
+ *       happened.
  *   (4) Exactly one receipt leaves, from exchange_settle(), if and only if a
  *       place was reserved.
  *   (5) The edition pinned at ASKED is the only one ever read.
@@ -26,16 +27,21 @@
  * until on_drained), gone (on_gone -> upstream_cancel), health (attempt_end
  * -> health_end, read by later decisions).
  *
- * exchange.c moves the state, attempt.c speaks with one vendor, settle.c
- * turns what happened into money and a receipt, refusal.c tells the client
+ * In TRYING an exchange may wait for a lease (`waiting`): then no call exists,
+ * and reserve_try_all() or the timer goes on.
+ *
+ * exchange.c moves the state, attempt.c speaks with one vendor, reserve.c
+ * takes from the team's accounts what an attempt may cost, settle.c turns what happened into money and a receipt, refusal.c tells the client
  * why not.
  */
 #pragma once
 
 #include "base/loop.h"
 
+#include "routing/budget.h"
 #include "routing/decide.h"
 #include "routing/team_key.h"
+#include "routing/worst.h"
 
 #include "http/http.h"
 #include "record/receipt.h"
@@ -53,6 +59,7 @@ enum exchange_state {
 enum {
     EXCHANGE_PARTS = 32,      /* slices gathered for one write */
     EXCHANGE_GRACE_MS = 1000, /* for a vendor to end what is said */
+    EXCHANGE_LEASE_MS = 5000, /* for the ledger to grant a lease */
 };
 
 /* One offer tried with one key. Lives in the exchange's arena. */
@@ -65,6 +72,9 @@ struct attempt {
     struct health_ticket ticket;
     struct upstream_call *call; /* NULL: ended, or not begun */
     struct reader *reader;
+    uint32_t place;        /* of its intent; 0: none yet */
+    struct bounds bounds;  /* and what they cost at worst: */
+    struct money worst;    /* in the vendor's currency */
     struct usage expected; /* as decided */
     int64_t raw_input;     /* the estimate before any correction */
     int64_t started_ms, retry_after_ms, first_byte_limit_ms;
@@ -72,10 +82,11 @@ struct attempt {
     int32_t first_byte_ms, total_ms; /* since started_ms; -1: never */
     int32_t status;                  /* the vendor's; 0: none */
     enum fault fault;
-    bool sent_any, maybe_billed;
+    bool sent_any, maybe_billed, settled;
     bool unpriced; /* billed, but nobody knows how much */
     struct usage usage;
     struct money cost, stated; /* in the offer's currency; USD */
+    struct money compared;     /* the cost in the snapshot's currency */
 };
 
 struct exchange {
@@ -116,6 +127,14 @@ struct exchange {
     struct money cost; /* of all attempts, compared currency */
     struct money runner_up_cost;
 
+    struct claim *claims; /* on the team's, then on each budget's account */
+    uint32_t n_claims;
+    const struct budget *over; /* what did not fit last, and */
+    struct refused refused;    /* what it had left */
+    bool waiting, downgraded, lagged; /* for a lease; to an alias; the vendor
+                                         was paused for a slow client */
+    struct exchange *wait_next, **wait_prev;
+
     struct slice parts[EXCHANGE_PARTS]; /* said, not yet written */
     uint32_t n_parts;
     bool place, paused, streaming, cut;
@@ -137,15 +156,52 @@ void exchange_answered(struct exchange *x, struct slice whole); /* unstreamed */
 void exchange_stream_done(struct exchange *x);
 void exchange_failed(struct exchange *x);
 
-/* attempt.c: tries `v` with a key that is ready. False: none is, or the
- * breaker says no, or it cannot be said (x->now->fault tells). */
-bool attempt_start(struct exchange *x, const struct verdict *v);
+/* reserve.c: what an attempt may cost, from all accounts or none. */
+enum reserve {
+    RESERVE_DONE,  /* `place` and the attempt's bounds are told */
+    RESERVE_WAIT,  /* for a lease */
+    RESERVE_OVER,  /* x->over */
+    RESERVE_NONE,  /* it cannot be written down, or has no price */
+};
+
+struct reserved {
+    uint32_t place;
+    struct bounds bounds;
+    struct money worst;
+};
+
+enum reserve reserve_take(struct exchange *x, const struct offer *offer,
+                          struct reserved *out);
+/* Not needed after all: nothing was dispatched. */
+void reserve_drop(struct exchange *x, const struct reserved *r);
+/* The attempt is about to be dispatched: from here on it outlives us. */
+void reserve_intend(struct attempt *t);
+/* Once, with t->cost and t->compared told. */
+void reserve_settle(struct attempt *t);
+void reserve_wait(struct exchange *x);
+void reserve_unwait(struct exchange *x);
+void reserve_try_all(struct worker *w);
+
+/* attempt.c: tries `v` with a key that is ready. */
+enum started {
+    STARTED,
+    STARTED_NOT, /* no key, the breaker, or it cannot be said */
+    STARTED_WAITS,
+    STARTED_OVER,
+};
+
+enum started attempt_start(struct exchange *x, const struct verdict *v);
 bool attempt_key_ready(const struct exchange *x, const struct offer *offer);
 /* Ends the attempt at work with `fault`, cancelling its call if it has one. */
 void attempt_end(struct attempt *t, enum fault fault);
 void attempt_silent(struct attempt *t); /* its timer has fired */
 
-/* settle.c: what the attempts cost; then the receipt. Once. */
+/* Goes on where it waited. */
+void exchange_go_on(struct exchange *x);
+
+/* settle.c: what an attempt cost, once it has ended; what all did; then the
+ * receipt. Once. */
+void settle_attempt(struct attempt *t);
 void settle_price(struct exchange *x);
 void settle_record(struct exchange *x, int64_t total_ms);
 void settle_remember(
@@ -163,3 +219,5 @@ struct refusal {
 
 struct refusal refusal_of_decision(struct exchange *x);
 struct refusal refusal_of_attempt(struct exchange *x);
+struct refusal refusal_of_budget(struct exchange *x);
+struct refusal refusal_of_ledger(void);

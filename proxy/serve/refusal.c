@@ -134,6 +134,57 @@ static const char *story(struct exchange *x)
     return text;
 }
 
+struct refusal refusal_of_ledger(void)
+{
+    static const struct http_error full = {
+        .status = 503,
+        .type = "server_error",
+        .code = "ledger_unavailable",
+        .message = "The ledger cannot take new work at the moment.",
+    };
+
+    return (struct refusal){FAULT_LEDGER, full, 1000};
+}
+
+/* "CNY 9.98 of CNY 10.00 per day are spent, and 0.50 are reserved ..." */
+struct refusal refusal_of_budget(struct exchange *x)
+{
+    const struct budget *b = x->over;
+    const struct claim *c = &x->claims[x->refused.claim];
+    char cap[MONEY_TEXT], spent[MONEY_TEXT], reserved[MONEY_TEXT],
+        asked[MONEY_TEXT];
+    bool passing =
+        x->refused.reserved_nanos > 0 &&
+        c->nanos <= b->cap.nanos - x->refused.spent_nanos;
+    struct refusal r = {.fault = FAULT_OVER_BUDGET,
+                        .retry_after_ms = passing ? 1000 : 0};
+
+    r.error = (struct http_error){
+        .status = 429,
+        .type = "insufficient_quota",
+        .code = "insufficient_quota",
+        .message = arena_printf(
+            x->arena,
+            "The budget of %s %s (%s %s %s%s) does not cover this request: %s "
+            "are spent, %s are reserved by requests under way, and this one "
+            "may cost %s.%s",
+            strcmp(b->conf->each, "team") == 0 ? "team" : "this",
+            strcmp(b->conf->each, "team") == 0 ? x->key->team->name
+                                               : b->conf->each,
+            currency_name(b->cap.currency), decimal_text(b->cap.nanos, cap),
+            b->period == PERIOD_TOTAL ? "in " : "per ", b->conf->per,
+            decimal_text(x->refused.spent_nanos, spent),
+            decimal_text(x->refused.reserved_nanos, reserved),
+            decimal_text(c->nanos, asked),
+            x->chat && x->chat->most_tokens
+                ? ""
+                : " A smaller max_tokens makes that less."),
+    };
+    /* OpenAI's SDKs try a 429 again unless they are told. */
+    http_set_header(x->req, "x-should-retry", passing ? "true" : "false");
+    return r;
+}
+
 struct refusal refusal_of_attempt(struct exchange *x)
 {
     struct refusal r = {.fault = FAULT_OVERLOADED};

@@ -136,6 +136,7 @@ static void reload(struct program *p)
         edition_release(e);
         return;
     }
+    edition_find_purses(e, recorder_purses(p->recorder));
     conf_compare(p->edition->snapshot->conf, e->snapshot->conf, warn_fixed,
                  NULL);
     health_set_rules(p->health, e->rules);
@@ -310,6 +311,17 @@ static void run_until_told(struct program *p)
     event_free(interrupt);
 }
 
+/* On the recorder's thread. Posted to all: who waits has said so by the time
+ * it looks. */
+static void on_granted(void *arg)
+{
+    struct program *p = arg;
+
+    for (int i = 0; i < p->n_workers; i++)
+        if (p->workers[i].loop)
+            loop_post(p->workers[i].loop, worker_granted, &p->workers[i]);
+}
+
 static bool begin(struct program *p)
 {
     struct tls_context *tls[WORKERS_MOST] = {0};
@@ -327,6 +339,8 @@ static bool begin(struct program *p)
         log_line(LOG_ERROR, "ledger", "error=\"%s\"", error);
         return false;
     }
+    edition_find_purses(p->edition, recorder_purses(p->recorder));
+    recorder_on_granted(p->recorder, on_granted, p);
     health_set_rules(p->health, p->edition->rules);
     for (int i = 0; i < p->n_workers; i++)
         worker_init(&p->workers[i], i, p->recorder, p->health, p->quotas,

@@ -4,8 +4,10 @@
  * An attempt costs what the vendor's own usage says at the price of the
  * instant that its vendor goes by: the exchange's admission, unless
  * `price_at` says otherwise. Where the vendor may have served but said nothing
- * (a cut stream, a client that left, a time-out) the prompt and what was seen
- * of the answer are charged, marked as estimated.
+ * the most it may have billed is charged, marked as estimated: of an answer
+ * that was cut, or whose vendor stops when we do, the prompt's bound and what
+ * was seen; of one that goes on without us, or of which nothing was seen, or
+ * that may think unseen, all that was reserved.
  */
 #include <string.h>
 
@@ -14,8 +16,9 @@
 #include "serve/exchange.h"
 
 enum {
-    BYTES_PER_TOKEN = 3, /* of answers, when nobody counted: rather too many
-                            tokens than too few */
+    UNSEEN_TOKENS = 16,       /* of a cut answer: what frames its choices */
+    UNSEEN_TOKENS_GONE = 256, /* said by the vendor before it saw us leave */
+    OVER_BOUND_MS = 10 * 60 * 1000,
 };
 
 const char *settle_cost_text(struct arena *a, struct money m)
@@ -28,21 +31,32 @@ const char *settle_cost_text(struct arena *a, struct money m)
     return arena_join(a, parts, ARRAY_LEN(parts)).bytes;
 }
 
+/* Is what we saw of the answer, and a little, all that can be billed? */
+static bool saw_all(const struct attempt *t)
+{
+    if (!t->reader || t->expected.thinks || t->offer->conf->always_thinks)
+        return false;
+    if (t->fault == FAULT_CLIENT_GONE)
+        return t->offer->vendor->conf->cancel_stops_billing &&
+               t->exchange->stream && t->first_byte_ms >= 0 &&
+               !t->exchange->lagged;
+    return t->fault == FAULT_NONE || t->fault == FAULT_CUT_SHORT;
+}
+
+/* A token is at least a byte of text. */
 static struct usage estimated_usage(const struct attempt *t)
 {
-    const struct offer *o = t->offer;
-    int64_t seen = 0;
-    struct usage u = {.input_tokens = t->expected.input_tokens,
+    struct usage u = {.input_tokens = t->bounds.input_tokens,
+                      .output_tokens = t->bounds.output_tokens,
                       .estimated = true};
+    int64_t seen;
 
-    if (t->reader)
-        seen = (t->reader->answer.shown_bytes + BYTES_PER_TOKEN - 1) /
-               BYTES_PER_TOKEN;
-    u.output_tokens = seen;
-    if (t->fault == FAULT_CLIENT_GONE &&
-        !o->vendor->conf->cancel_stops_billing &&
-        u.output_tokens < t->expected.output_tokens)
-        u.output_tokens = t->expected.output_tokens; /* it goes on without us */
+    if (!saw_all(t))
+        return u;
+    seen = t->reader->answer.shown_bytes +
+           (t->fault == FAULT_CLIENT_GONE ? UNSEEN_TOKENS_GONE : UNSEEN_TOKENS);
+    if (seen < u.output_tokens)
+        u.output_tokens = seen;
     return u;
 }
 
@@ -116,11 +130,11 @@ static void price_attempt(struct exchange *x, struct attempt *t)
     const struct answer *a = t->reader ? &t->reader->answer : NULL;
     int64_t at = price_instant(x, t);
     struct cost cost;
-    struct money compared;
 
     t->maybe_billed = t->fault != FAULT_NONE && t->sent_any &&
                       fault_traits(t->fault)->maybe_billed;
-    t->cost = (struct money){0, t->offer->vendor->conf->currency};
+    t->cost = (struct money){0, t->worst.currency};
+    t->compared = (struct money){0, x->edition->snapshot->currency};
     if (!is_billed(t))
         return;
     t->usage = usage_of(t);
@@ -137,9 +151,39 @@ static void price_attempt(struct exchange *x, struct attempt *t)
         t->unpriced = true;
         complain(t, "it has no price: nobody knows what this cost");
     }
-    if (price_convert(&compared, x->edition->snapshot, t->cost,
-                      x->edition->snapshot->currency, at))
-        x->cost = money_add(x->cost, compared);
+    if (t->usage.estimated && t->worst.currency == t->cost.currency &&
+        money_less(t->worst, t->cost))
+        t->cost = t->worst;
+    if (!price_convert(&t->compared, x->edition->snapshot, t->cost,
+                       x->edition->snapshot->currency, x->at_unix_ms))
+        complain(t, "no exchange rate: its cost is not added to the team's");
+}
+
+/* The vendor bills more than it can by all we know: what was reserved did not
+ * cover it. Told, and the offer is left alone for a while. */
+static void check_bound(struct exchange *x, struct attempt *t)
+{
+    if (t->unpriced || t->cost.currency != t->worst.currency ||
+        !money_less(t->worst, t->cost))
+        return;
+    log_line(LOG_ERROR, "bill_over_bound",
+             "id=%s vendor=%s model=%s input=%lld output=%lld note=\"more than "
+             "was reserved; the offer rests for 10 minutes\"",
+             t->id, t->offer->vendor->name, t->offer->model,
+             (long long)t->usage.input_tokens,
+             (long long)t->usage.output_tokens);
+    health_cool(x->worker->health, t->ticket.slot,
+                loop_now_ms(x->worker->loop) + OVER_BOUND_MS);
+}
+
+void settle_attempt(struct attempt *t)
+{
+    if (t->settled)
+        return;
+    t->settled = true;
+    price_attempt(t->exchange, t);
+    check_bound(t->exchange, t);
+    reserve_settle(t);
 }
 
 /* What the same answer would have cost at the next best offer: its tokens
@@ -180,7 +224,7 @@ void settle_price(struct exchange *x)
 {
     x->cost = (struct money){0, x->edition->snapshot->currency};
     for (uint32_t i = 0; i < x->n_attempts; i++)
-        price_attempt(x, x->attempts[i]);
+        x->cost = money_add(x->cost, x->attempts[i]->compared);
     if (x->now && is_billed(x->now))
         price_runner_up(x);
 }
@@ -223,6 +267,7 @@ static struct receipt_attempt record_attempt(const struct attempt *t)
         .maybe_billed = t->maybe_billed,
         .unpriced = t->unpriced,
         .estimated = t->usage.estimated,
+        .place = t->place,
         .status = t->status,
         .first_byte_ms = t->first_byte_ms,
         .total_ms = t->total_ms,

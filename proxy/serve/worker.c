@@ -3,6 +3,7 @@
 #include "base/attr.h"
 
 #include "serve/door.h"
+#include "serve/exchange.h"
 
 static const struct http_route routes[] = {
     {"POST", "/v1/chat/completions", door_admit, door_chat},
@@ -47,6 +48,13 @@ void worker_take_edition(struct worker *w, struct edition *edition)
     edition_release(w->edition);
     w->edition = edition;
     w->limits = edition->limits;
+}
+
+void worker_granted(void *worker)
+{
+    struct worker *w = worker;
+
+    reserve_try_all(w);
 }
 
 struct arena *worker_borrow_arena(struct worker *w)

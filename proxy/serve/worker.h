@@ -13,6 +13,8 @@
 #include "record/recorder.h"
 #include "serve/edition.h"
 
+struct exchange;
+
 struct worker {
     int index;
     struct loop *loop;
@@ -24,6 +26,7 @@ struct worker {
     struct quotas *quotas;     /* shared */
     struct edition *edition;   /* new requests begin with it */
     struct http_limits limits; /* of that edition; the server reads it */
+    struct exchange *waiting; /* for a lease */
     bool draining;
     uint32_t turn;           /* rotates keys */
     struct arena *spare[16]; /* for the early part of exchanges */
@@ -40,6 +43,9 @@ void worker_fini(struct worker *w); /* after its loop has ended */
 /* From here on requests begin with `edition` (whose reference is taken
  * over). On the worker's own thread. */
 void worker_take_edition(struct worker *w, struct edition *edition);
+
+/* Leases that somebody waited for are there: tries them all. Posted. */
+void worker_granted(void *worker);
 
 struct arena *worker_borrow_arena(struct worker *w) MUST_CHECK
 NON_NULL_RETURN;
