@@ -40,7 +40,7 @@ struct budget {
     enum budget_each each;
     enum at_cap at_cap;
     struct money cap;
-    const struct zone *zone; /* NULL with PERIOD_TOTAL */
+    const struct zone *zone;                  /* NULL with PERIOD_TOTAL */
     int64_t warn_nanos[BUDGET_WARNINGS_MOST]; /* amounts, as configured */
     uint32_t n_warn;
 };

@@ -31,8 +31,8 @@ static int64_t output_bound(const struct offer *o, const struct query *q,
                             int64_t max_tokens)
 {
     const struct conf_model *m = o->conf;
-    int64_t most = m->max_output_tokens ? m->max_output_tokens
-                                        : m->context_tokens;
+    int64_t most =
+        m->max_output_tokens ? m->max_output_tokens : m->context_tokens;
     bool thinks = m->thinking && !(q->needs & NEED_NO_THINKING);
     int64_t bound;
 
@@ -50,10 +50,9 @@ struct bounds bounds_of(const struct offer *offer, const struct query *query,
                         int64_t body_bytes, int64_t max_tokens)
 {
     int64_t n = query->n > 1 ? query->n : 1;
-    int64_t estimate =
-        tokenizer_estimate(offer->vendor->tokenizer, &query->text,
-                           query->n_messages, query->n_images,
-                           query->image_bytes);
+    int64_t estimate = tokenizer_estimate(offer->vendor->tokenizer,
+                                          &query->text, query->n_messages,
+                                          query->n_images, query->image_bytes);
     int64_t input = sum_of(body_bytes, WORST_REQUEST_TOKENS);
 
     input = sum_of(input, times(query->n_messages, WORST_MESSAGE_TOKENS));

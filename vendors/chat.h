@@ -76,11 +76,11 @@ struct chat {
     struct span stream_options_usage; /* its value, if it stands there */
     int64_t max_tokens;               /* of either spelling; 0: not asked */
     int64_t most_tokens;              /* the larger of the two spellings */
-    int64_t bound_tokens; /* ours, said to the vendor; 0: none. Only where the
-                             client asked for no bound */
-    int64_t n;                        /* choices asked for, 1 unless told */
-    uint32_t needs;                   /* NEED_... */
-    struct text_count text;           /* messages and tools */
+    int64_t bound_tokens;   /* ours, said to the vendor; 0: none. Only where the
+                               client asked for no bound */
+    int64_t n;              /* choices asked for, 1 unless told */
+    uint32_t needs;         /* NEED_... */
+    struct text_count text; /* messages and tools */
     int64_t n_images, image_bytes;
 };
 

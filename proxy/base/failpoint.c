@@ -2,11 +2,11 @@
 
 #ifndef NDEBUG
 
-    #include <signal.h>
-    #include <stdatomic.h>
-    #include <stdlib.h>
-    #include <string.h>
-    #include <unistd.h>
+#    include <signal.h>
+#    include <stdatomic.h>
+#    include <stdlib.h>
+#    include <string.h>
+#    include <unistd.h>
 
 void failpoint_pass(const char *name)
 {

@@ -8,8 +8,8 @@
 #pragma once
 
 #ifdef NDEBUG
-    #define FAILPOINT(name) ((void)0)
+#    define FAILPOINT(name) ((void)0)
 #else
-    #define FAILPOINT(name) failpoint_pass(name)
+#    define FAILPOINT(name) failpoint_pass(name)
 void failpoint_pass(const char *name);
 #endif

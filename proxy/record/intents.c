@@ -228,12 +228,12 @@ struct intents *intents_of(struct intents_file *f, int worker)
     return &f->workers[worker];
 }
 
-/* --- the worker's side ----------------------------------------------------- */
+/* --- the worker's side -----------------------------------------------------
+ */
 
 uint32_t intents_take(struct intents *in)
 {
-    uint64_t n_freed =
-        atomic_load_explicit(&in->n_freed, memory_order_acquire);
+    uint64_t n_freed = atomic_load_explicit(&in->n_freed, memory_order_acquire);
 
     while (in->n_returned < n_freed)
         in->stack[in->n_stack++] = in->ring[in->n_returned++ % INTENTS];
@@ -275,7 +275,8 @@ void intents_untake(struct intents *in, uint32_t place)
     in->stack[in->n_stack++] = place;
 }
 
-/* --- the recorder's side --------------------------------------------------- */
+/* --- the recorder's side ---------------------------------------------------
+ */
 
 void intents_free(struct intents *in, uint32_t place)
 {

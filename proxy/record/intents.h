@@ -47,11 +47,13 @@ struct intent {
     uint8_t stream, currency, base_currency, estimated;
     int64_t bound_nanos; /* in `currency`: the vendor's */
     uint32_t n_accounts;
+
     struct {
-        int64_t no;    /* of the ledger's row; in the account's currency: */
-        int64_t nanos; /* reserved */
+        int64_t no;      /* of the ledger's row; in the account's currency: */
+        int64_t nanos;   /* reserved */
         int64_t charged; /* once settled */
     } accounts[CLAIMS_MOST]; /* the first is the team's, in base_currency */
+
     /* once settled */
     int64_t cost_nanos;
     struct usage usage;
@@ -62,7 +64,7 @@ struct intents_file;
 
 struct intents_head {
     char magic[8];
-    char boot[40];  /* of the machine that wrote it */
+    char boot[40];   /* of the machine that wrote it */
     char ledger[40]; /* the ledger it belongs to */
     uint32_t version, intent_bytes, n_workers, n_intents;
 };
@@ -81,7 +83,8 @@ struct intents_file *intents_create(const char *dir, const char *ledger_id,
 void intents_close(struct intents_file *f);
 struct intents *intents_of(struct intents_file *f, int worker);
 
-/* --- the worker's side ----------------------------------------------------- */
+/* --- the worker's side -----------------------------------------------------
+ */
 
 /* A free place, number from 1, or 0. Its intent is to be filled, except for
  * `state`; then intents_open(). */
@@ -94,7 +97,8 @@ void intents_settle(struct intents *in, uint32_t place);
 /* Gives a place back that was taken and never opened. */
 void intents_untake(struct intents *in, uint32_t place);
 
-/* --- the recorder's side --------------------------------------------------- */
+/* --- the recorder's side ---------------------------------------------------
+ */
 
 /* The attempt's row is in the ledger. */
 void intents_free(struct intents *in, uint32_t place);

@@ -330,7 +330,8 @@ int ledger_recover(struct ledger *l)
     return 0;
 }
 
-/* --- beginning and end of a process ----------------------------------------- */
+/* --- beginning and end of a process -----------------------------------------
+ */
 
 struct resuming {
     struct ledger *ledger;
@@ -377,8 +378,7 @@ int ledger_rest(struct ledger *l)
 {
     if (!l->db)
         return -1;
-    return ledger_end_leases(l->db) == SQLITE_OK ? 0
-                                                 : fail(l, "ending leases");
+    return ledger_end_leases(l->db) == SQLITE_OK ? 0 : fail(l, "ending leases");
 }
 
 const char *ledger_id(const struct ledger *l)

@@ -48,13 +48,11 @@ static int bind_key(sqlite3_stmt *stmt, const struct account_plan *plan)
     int rc = sqlite3_bind_text(stmt, 1, plan->team, -1, SQLITE_STATIC);
 
     rc |= sqlite3_bind_text(stmt, 2, scopes[k->scope], -1, SQLITE_STATIC);
-    rc |= sqlite3_bind_text(stmt, 3, k->who,
-                            (int)strnlen(k->who, sizeof(k->who)),
-                            SQLITE_STATIC);
+    rc |= sqlite3_bind_text(
+        stmt, 3, k->who, (int)strnlen(k->who, sizeof(k->who)), SQLITE_STATIC);
     rc |= sqlite3_bind_text(stmt, 4, periods[k->period], -1, SQLITE_STATIC);
-    rc |= sqlite3_bind_text(stmt, 5,
-                            currency_name((enum currency)k->currency), -1,
-                            SQLITE_STATIC);
+    rc |= sqlite3_bind_text(stmt, 5, currency_name((enum currency)k->currency),
+                            -1, SQLITE_STATIC);
     rc |= sqlite3_bind_int64(stmt, 6, k->window_ms);
     return rc;
 }
@@ -103,7 +101,8 @@ int ledger_accounts_move(struct ledger_accounts *s, struct account_plan *plan)
     return rc == SQLITE_OK ? run(s->move) : rc;
 }
 
-/* --- after a crash ---------------------------------------------------------- */
+/* --- after a crash ----------------------------------------------------------
+ */
 
 static const char add_attempt[] =
     "INSERT INTO attempt(id, exchange_id, n, vendor, model, fault, status,"
@@ -142,9 +141,9 @@ static void put_int(struct once *o, int at, int64_t v)
 static void put_text(struct once *o, int at, const char *text)
 {
     if (o->rc == SQLITE_OK)
-        o->rc = text ? sqlite3_bind_text(o->stmt, at, text, -1,
-                                         SQLITE_TRANSIENT)
-                     : sqlite3_bind_null(o->stmt, at);
+        o->rc = text
+                    ? sqlite3_bind_text(o->stmt, at, text, -1, SQLITE_TRANSIENT)
+                    : sqlite3_bind_null(o->stmt, at);
 }
 
 static int end(struct once *o)
@@ -278,9 +277,9 @@ static int add_lease(sqlite3 *db, sqlite3_stmt *row, int64_t now_unix_ms)
 
 int ledger_resume_leases(sqlite3 *db, int64_t now_unix_ms, struct resumed *told)
 {
-    struct once o =
-        begin(db, "SELECT team, currency, covered_nanos - spent_nanos FROM "
-                  "account WHERE covered_nanos > spent_nanos AND scope = 'all'");
+    struct once o = begin(
+        db, "SELECT team, currency, covered_nanos - spent_nanos FROM "
+            "account WHERE covered_nanos > spent_nanos AND scope = 'all'");
     int rc = o.rc;
 
     while (rc == SQLITE_OK && (rc = sqlite3_step(o.stmt)) == SQLITE_ROW) {

@@ -26,10 +26,11 @@ void ledger_accounts_finalize(struct ledger_accounts *s);
 int ledger_accounts_move(struct ledger_accounts *s,
                          struct account_plan *plan) MUST_CHECK;
 
-/* --- after a crash, within one transaction ---------------------------------- */
+/* --- after a crash, within one transaction ----------------------------------
+ */
 
 struct resumed {
-    int64_t n_open;    /* attempts whose end is not known: charged their bound */
+    int64_t n_open; /* attempts whose end is not known: charged their bound */
     int64_t n_settled; /* that had ended, but were not written yet */
     int64_t n_leases;  /* charged in full, since there are no intents */
 };

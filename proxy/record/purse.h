@@ -64,6 +64,7 @@ struct account;
 struct hold {
     struct purse *purse;
     uint32_t n;
+
     struct {
         struct account *account;
         int64_t nanos;   /* reserved */
@@ -113,7 +114,8 @@ void purse_settle(struct hold *hold, const int64_t charges[],
 /* Of its row in the ledger: known once something was taken from it. */
 int64_t account_no(const struct account *a);
 
-/* --- the recorder's side --------------------------------------------------- */
+/* --- the recorder's side ---------------------------------------------------
+ */
 
 bool purses_want(const struct purses *p);
 struct account *purses_wanted(struct purses *p);
@@ -139,7 +141,7 @@ struct account_plan {
     int64_t no;    /* of its row; 0: not looked up yet */
     int64_t delta; /* charges that join it */
     int64_t covered;
-    bool closing; /* may be forgotten after it */
+    bool closing;                   /* may be forgotten after it */
     int64_t used, room, least, cap; /* where `covered` comes from */
 };
 
@@ -158,7 +160,8 @@ size_t purses_close_idle(struct purses *p, int64_t before_mono_ms);
 /* Frees a closed account unless it is used again. */
 void account_drop(struct account *a);
 
-/* --- looking ---------------------------------------------------------------- */
+/* --- looking ----------------------------------------------------------------
+ */
 
 struct account_view {
     struct account_key key;

@@ -35,6 +35,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 
+#include "record/charging.h"
 #include "record/ledger.h"
 #include "record/names.h"
 #include "record/routing_log.h"
@@ -45,9 +46,9 @@ enum {
      * (10,000 a second); but what has gathered dies with the process. */
     GATHER_MS = 40,
     RETRY_MS = 250,
-    REMIND_MS = 60 * 1000,   /* between lines about one long failure */
-    FAREWELL_MS = 30 * 1000, /* see recorder_free() */
-    SWEEP_MS = 60 * 1000,    /* between looks for idle accounts */
+    REMIND_MS = 60 * 1000,    /* between lines about one long failure */
+    FAREWELL_MS = 30 * 1000,  /* see recorder_free() */
+    SWEEP_MS = 60 * 1000,     /* between looks for idle accounts */
     LEASE_MS = 5 * 60 * 1000, /* an idle account keeps its lease so long */
 };
 
@@ -65,9 +66,7 @@ struct recorder {
     void *granted_to;
     struct slip **batch; /* one list for each tray */
     struct ledger *ledger;
-    struct batch accounts; /* of the batch */
-    struct account_plan *plans;
-    size_t n_plans, room_plans;
+    struct charging charging; /* of the batch */
     int64_t swept_at_ms;
     struct routing_log log;
     bool failed; /* the batch, at its last try */
@@ -176,14 +175,13 @@ static bool gather(struct recorder *r)
         r->batch[w] = tray_empty(&r->trays[w]);
         any = any || r->batch[w];
     }
-    batch_add_wanted(&r->accounts, purses_wanted(r->purses));
-    return any || r->accounts.first;
+    charging_want(&r->charging, purses_wanted(r->purses));
+    return any || charging_any(&r->charging);
 }
 
 /* Calls for each receipt of the batch; stops at the first -1. */
-static int for_batch(struct recorder *r,
-                     int (*fn)(struct recorder *r, int w,
-                               struct receipt *receipt))
+static int for_batch(struct recorder *r, int (*fn)(struct recorder *r, int w,
+                                                   struct receipt *receipt))
 {
     for (int w = 0; w < r->n_trays; w++)
         for (struct slip *s = r->batch[w]; s; s = s->next)
@@ -192,85 +190,19 @@ static int for_batch(struct recorder *r,
     return 0;
 }
 
-/* Of attempts that the ledger did not have yet: charged once. */
-static void charge(struct recorder *r, int w, const struct receipt *receipt)
-{
-    uint32_t fresh = ledger_fresh(r->ledger);
-
-    for (uint32_t i = 0; i < receipt->n_attempts; i++) {
-        uint32_t place = receipt->attempts[i].place;
-        const struct hold *h =
-            place ? intents_hold(intents_of(r->intents, w), place) : NULL;
-
-        for (uint32_t k = 0; h && k < h->n; k++)
-            batch_charge(&r->accounts, h->parts[k].account,
-                         fresh & 1u << i ? h->parts[k].charged : 0);
-    }
-}
-
 static int add_to_ledger(struct recorder *r, int w, struct receipt *receipt)
 {
     FAILPOINT("row_before");
     if (ledger_add(r->ledger, receipt))
         return -1;
-    charge(r, w, receipt);
+    charging_add(&r->charging, intents_of(r->intents, w), receipt,
+                 ledger_fresh(r->ledger));
     return 0;
-}
-
-static struct account_plan *plan_room(struct recorder *r)
-{
-    if (r->n_plans == r->room_plans) {
-        r->room_plans = r->room_plans ? 2 * r->room_plans : 64;
-        r->plans = realloc(r->plans, r->room_plans * sizeof(*r->plans));
-        if (!r->plans)
-            fatal("out of memory planning leases");
-    }
-    return &r->plans[r->n_plans++];
-}
-
-static int move_accounts(struct recorder *r)
-{
-    r->n_plans = 0;
-    for (struct account *a = r->accounts.first; a; a = account_next(a)) {
-        struct account_plan *plan = plan_room(r);
-
-        account_plan(a, plan);
-        FAILPOINT("account_before");
-        if (ledger_move(r->ledger, plan))
-            return -1;
-    }
-    return 0;
-}
-
-/* The leases hold from here on. */
-static void grant(struct recorder *r)
-{
-    bool waited = false;
-
-    r->accounts.first = NULL;
-    for (size_t i = 0; i < r->n_plans; i++)
-        waited = account_grant(&r->plans[i]) || waited;
-    for (size_t i = 0; i < r->n_plans; i++)
-        if (r->plans[i].closing)
-            account_drop(r->plans[i].account);
-    r->n_plans = 0;
-    if (waited && r->granted)
-        r->granted(r->granted_to);
 }
 
 static int free_places(struct recorder *r, int w, struct receipt *receipt)
 {
-    struct intents *in = intents_of(r->intents, w);
-
-    for (uint32_t i = 0; i < receipt->n_attempts; i++) {
-        uint32_t place = receipt->attempts[i].place;
-        struct hold *h = place ? intents_hold(in, place) : NULL;
-
-        for (uint32_t k = 0; h && k < h->n; k++)
-            account_recorded(h->parts[k].account);
-        if (place)
-            intents_free(in, place);
-    }
+    charging_free(intents_of(r->intents, w), receipt);
     return 0;
 }
 
@@ -293,10 +225,10 @@ static int try_ledger(struct recorder *r)
 {
     if (r->failed && ledger_recover(r->ledger))
         return -1;
-    batch_forget_charges(&r->accounts);
+    charging_again(&r->charging);
     FAILPOINT("begin_before");
     if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger) ||
-        move_accounts(r))
+        charging_move(&r->charging, r->ledger))
         return -1;
     FAILPOINT("commit_before");
     if (ledger_commit(r->ledger))
@@ -374,7 +306,8 @@ static void write_batch(struct recorder *r)
     if (write_ledger(r)) {
         for_batch(r, free_places);
         FAILPOINT("grant_before");
-        grant(r);
+        if (charging_grant(&r->charging) && r->granted)
+            r->granted(r->granted_to);
     }
     for_batch(r, add_to_log);
     routing_log_flush(&r->log);
@@ -507,7 +440,7 @@ static void destroy(struct recorder *r)
     intents_close(r->intents);
     ledger_close(r->ledger);
     purses_free(r->purses);
-    free(r->plans);
+    charging_fini(&r->charging);
     for (int w = 0; w < r->n_trays; w++)
         tray_fini(&r->trays[w]);
     if (r->wake_fd >= 0)

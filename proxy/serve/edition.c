@@ -138,8 +138,8 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health,
         .offer_slots = slots,
         .quota_slots = quota_slots,
         .vendors = vendors,
-        .purses = arena_alloc(a, (snapshot->n_teams + 1) *
-                                     sizeof(struct purse *)),
+        .purses =
+            arena_alloc(a, (snapshot->n_teams + 1) * sizeof(struct purse *)),
         .limits = limits_of(c),
         .rules = {c->breaker_failures, c->breaker_open_ms},
     };

@@ -31,8 +31,8 @@
  * and reserve_try_all() or the timer goes on.
  *
  * exchange.c moves the state, attempt.c speaks with one vendor, reserve.c
- * takes from the team's accounts what an attempt may cost, settle.c turns what happened into money and a receipt, refusal.c tells the client
- * why not.
+ * takes from the team's accounts what an attempt may cost, settle.c turns what
+ * happened into money and a receipt, refusal.c tells the client why not.
  */
 #pragma once
 
@@ -129,8 +129,8 @@ struct exchange {
 
     struct claim *claims; /* on the team's, then on each budget's account */
     uint32_t n_claims;
-    const struct budget *over; /* what did not fit last, and */
-    struct refused refused;    /* what it had left */
+    const struct budget *over;        /* what did not fit last, and */
+    struct refused refused;           /* what it had left */
     bool waiting, downgraded, lagged; /* for a lease; to an alias; the vendor
                                          was paused for a slow client */
     struct exchange *wait_next, **wait_prev;
@@ -158,10 +158,10 @@ void exchange_failed(struct exchange *x);
 
 /* reserve.c: what an attempt may cost, from all accounts or none. */
 enum reserve {
-    RESERVE_DONE,  /* `place` and the attempt's bounds are told */
-    RESERVE_WAIT,  /* for a lease */
-    RESERVE_OVER,  /* x->over */
-    RESERVE_NONE,  /* it cannot be written down, or has no price */
+    RESERVE_DONE, /* `place` and the attempt's bounds are told */
+    RESERVE_WAIT, /* for a lease */
+    RESERVE_OVER, /* x->over */
+    RESERVE_NONE, /* it cannot be written down, or has no price */
 };
 
 struct reserved {

@@ -153,9 +153,8 @@ struct refusal refusal_of_budget(struct exchange *x)
     const struct claim *c = &x->claims[x->refused.claim];
     char cap[MONEY_TEXT], spent[MONEY_TEXT], reserved[MONEY_TEXT],
         asked[MONEY_TEXT];
-    bool passing =
-        x->refused.reserved_nanos > 0 &&
-        c->nanos <= b->cap.nanos - x->refused.spent_nanos;
+    bool passing = x->refused.reserved_nanos > 0 &&
+                   c->nanos <= b->cap.nanos - x->refused.spent_nanos;
     struct refusal r = {.fault = FAULT_OVER_BUDGET,
                         .retry_after_ms = passing ? 1000 : 0};
 

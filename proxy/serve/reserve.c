@@ -38,8 +38,7 @@ static struct slice user_of(const struct chat *chat)
 
     if (f->kind != JSON_STRING)
         return (struct slice){"", 0};
-    return (struct slice){chat->body.bytes + f->value.at + 1,
-                          f->value.len - 2};
+    return (struct slice){chat->body.bytes + f->value.at + 1, f->value.len - 2};
 }
 
 static void claim_budget(const struct exchange *x, const struct budget *b,
@@ -69,8 +68,8 @@ static void claim_budget(const struct exchange *x, const struct budget *b,
 static void find_claims(struct exchange *x)
 {
     const struct team *team = x->key->team;
-    int64_t time_ms = purses_time(recorder_purses(x->worker->recorder),
-                                  x->at_unix_ms);
+    int64_t time_ms =
+        purses_time(recorder_purses(x->worker->recorder), x->at_unix_ms);
 
     x->n_claims = (uint32_t)team->n_budgets + 1;
     x->claims = arena_alloc(x->arena, x->n_claims * sizeof(*x->claims));
@@ -90,8 +89,8 @@ static bool convert_up(const struct exchange *x, struct money m,
 
     if (!price_convert(&told, x->edition->snapshot, m, to, x->at_unix_ms))
         return false;
-    *nanos = told.nanos + (m.currency != to && m.nanos > 0 &&
-                           told.nanos < INT64_MAX);
+    *nanos = told.nanos +
+             (m.currency != to && m.nanos > 0 && told.nanos < INT64_MAX);
     return true;
 }
 
@@ -106,8 +105,7 @@ static bool price_claims(struct exchange *x, struct money worst)
 
 static int64_t asked_tokens(const struct exchange *x)
 {
-    return x->chat->bound_tokens ? x->chat->bound_tokens
-                                 : x->chat->most_tokens;
+    return x->chat->bound_tokens ? x->chat->bound_tokens : x->chat->most_tokens;
 }
 
 static enum take take_once(struct exchange *x, const struct offer *offer,
@@ -145,9 +143,8 @@ static bool bound_output(struct exchange *x, const struct offer *offer)
     if (!b || !b->conf->bound_output || x->chat->most_tokens > 0 ||
         left.nanos <= 0)
         return false;
-    tokens =
-        worst_fitting(x->edition->snapshot, offer, &x->query,
-                      (int64_t)x->chat->body.len, x->at_unix_ms, left);
+    tokens = worst_fitting(x->edition->snapshot, offer, &x->query,
+                           (int64_t)x->chat->body.len, x->at_unix_ms, left);
     if (!tokens || (x->chat->bound_tokens && tokens >= x->chat->bound_tokens))
         return false;
     x->chat->bound_tokens = tokens;
@@ -286,8 +283,7 @@ void reserve_settle(struct attempt *t)
 
     FAILPOINT("settle_before");
     for (uint32_t k = 0; k < h->n; k++)
-        charges[k] =
-            charge_of(x, t, (enum currency)x->claims[k].key.currency);
+        charges[k] = charge_of(x, t, (enum currency)x->claims[k].key.currency);
     purse_settle(h, charges, x->claims, warned);
     i->cost_nanos = t->cost.nanos;
     i->estimated = t->usage.estimated;
@@ -298,7 +294,8 @@ void reserve_settle(struct attempt *t)
     warn(x, warned);
 }
 
-/* --- waiting for a lease ----------------------------------------------------- */
+/* --- waiting for a lease -----------------------------------------------------
+ */
 
 void reserve_wait(struct exchange *x)
 {

@@ -26,7 +26,7 @@ struct worker {
     struct quotas *quotas;     /* shared */
     struct edition *edition;   /* new requests begin with it */
     struct http_limits limits; /* of that edition; the server reads it */
-    struct exchange *waiting; /* for a lease */
+    struct exchange *waiting;  /* for a lease */
     bool draining;
     uint32_t turn;           /* rotates keys */
     struct arena *spare[16]; /* for the early part of exchanges */
