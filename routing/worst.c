@@ -31,13 +31,14 @@ static int64_t output_bound(const struct offer *o, const struct query *q,
                             int64_t max_tokens)
 {
     const struct conf_model *m = o->conf;
-    int64_t most =
-        m->max_output_tokens ? m->max_output_tokens : m->context_tokens;
+    int64_t most = m->max_output_tokens;
     bool thinks = m->thinking && !(q->needs & NEED_NO_THINKING);
     int64_t bound;
 
     if (!most)
-        most = WORST_OUTPUT_TOKENS;
+        most = m->context_tokens && m->context_tokens < WORST_OUTPUT_TOKENS
+                   ? m->context_tokens
+                   : WORST_OUTPUT_TOKENS;
     bound = max_tokens > 0 ? max_tokens : most;
     /* Those with a switch of this kind bound thinking by a number of its
      * own. */

@@ -19,8 +19,8 @@ struct bounds {
 };
 
 enum {
-    WORST_OUTPUT_TOKENS = 131072, /* of a model that says neither max_output
-                                     nor context */
+    WORST_OUTPUT_TOKENS = 131072, /* of a model whose max_output is not told;
+                                     at most its context */
     WORST_IMAGE_TOKENS = 16384,   /* of one image */
     WORST_MESSAGE_TOKENS = 32,    /* a template's own, a message */
     WORST_REQUEST_TOKENS = 512,   /* and once: a preamble for tools */
