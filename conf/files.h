@@ -25,6 +25,20 @@ void prices_read(const struct load *l, const struct node *root);
 void policy_read(const struct load *l, const struct node *root);
 void keys_read(const struct load *l, const struct node *root);
 
+/* The lists below the word `prices`, behind those already read. Imported ones
+ * yield: a model that has a price keeps it. */
+void prices_add(const struct load *l, const struct node *map, bool imported);
+
+/* Finds a file by the name that configuration gives it. False: there is none,
+ * or it cannot be read; with a complaint at `place`, unless it may be missing
+ * and is. The bytes live as long as the conf. */
+typedef bool file_finder(void *self, const struct load *l, const char *name,
+                         const struct place *place, bool may_be_missing,
+                         struct conf_file *out);
+
+/* The files that prices.yaml imports, and what the feed left behind. */
+void imports_read(const struct load *l, file_finder *find, void *self);
+
 extern const struct field_table server_fields, vendors_fields, prices_fields,
     policy_fields, keys_fields, budget_fields;
 

@@ -112,6 +112,8 @@ static void check_sold(struct compiling *c, const struct conf_priced *m)
     struct suggestion s = {.word = m->model};
     bool known = false;
 
+    if (m->imported)
+        return;
     for (size_t i = 0; i < c->s->n_vendors; i++) {
         const struct vendor *v = &c->vendors[i];
 

@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/time.h"
 
 #include "routing/decide.h"
 #include "routing/suggest.h"
 
 #include "cli/explain.h"
-#include "cli/file.h"
 #include "cli/options.h"
 
 enum {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/time.h"
 
 #include "conf/conf.h"
@@ -10,7 +11,6 @@
 #include "routing/suggest.h"
 #include "routing/team_key.h"
 
-#include "cli/file.h"
 #include "cli/keys_file.h"
 #include "cli/options.h"
 

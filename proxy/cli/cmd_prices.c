@@ -286,6 +286,7 @@ static const struct command *const inner[] = {
     &command_prices_history,
 
     &command_prices_cost,
+    &command_prices_import,
 };
 
 extern const struct command command_prices;

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 #include "base/fatal.h"
+#include "base/file.h"
 
-#include "cli/file.h"
 #include "cli/options.h"
 
 enum {

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json_scan.h"
 
-#include "cli/file.h"
 #include "cli/prices.h"
 
 enum {

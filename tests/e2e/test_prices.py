@@ -339,3 +339,175 @@ def test_a_cost_that_the_vendor_states_is_shown_beside_ours(book):
     answer = json.loads(bijia("prices", "cost", "--offer", "xai/grok", "--json", conf=book,
                               stdin=json.dumps(said)).stdout)
     assert answer["stated"] == {"amount": "0.123456789", "currency": "USD"}
+
+
+# --- import: other people's catalogues, believed with care
+
+CATALOGUES = os.path.join(ROOT, "tests/data/import")
+NOW = "2026-11-22T00:00:00Z"
+BY_HAND = {
+    "openai": {"gpt-six": {"input": 2, "cached_input": "0.2", "cache_write": "2.5", "output": 10}},
+    "gemini": {"gemini-pro": {"input": "1.25", "cached_input": "0.125", "output": 10}},
+    "deepseek": {"deepseek-flash": {"input": 1, "cached_input": "0.02", "output": 4},
+                 "deepseek-pro": {"input": "4.5", "output": "13.5"}},
+    "xai": {"grok": {"input": 2, "output": 6}},
+}
+
+
+@pytest.fixture
+def shop(tmp_path):
+    vendors = {
+        "openai": vendor("USD", "gpt-six", "gpt-fresh", "gpt-free", "gpt-gone", host="api.openai.com"),
+        "gemini": vendor("USD", "gemini-pro", host="generativelanguage.googleapis.com"),
+        "deepseek": vendor("CNY", "deepseek-flash", "deepseek-pro", host="api.deepseek.com"),
+        "glm": vendor("CNY", "glm-5v-turbo", "glm-five", host="open.bigmodel.cn"),
+        "xai": vendor("USD", "grok", host="api.x.ai"),
+        "claude": vendor("USD", "claude", host="api.anthropic.com"),
+        "router": vendor("USD", "maker/model", "maker/by-the-hour", "maker/model:free", host="openrouter.ai"),
+        "cellar": vendor("USD", "mine"),
+    }
+    return write_conf(tmp_path / "conf", {
+        "imports": [], "exchange_rates": [{"pair": "USD/CNY", "from": "2026-01-01", "rate": "6.7195"}],
+        "prices": BY_HAND}, vendors)
+
+
+def include(conf, *files):
+    book = json.loads((conf / "prices.yaml").read_text())
+    book["imports"] = list(files)
+    (conf / "prices.yaml").write_text(json.dumps(book, indent=1))
+
+
+def imported(conf, source, *words, file=None):
+    done = bijia("prices", "import", file or os.path.join(CATALOGUES, f"{source}.json"), "--from", source,
+                 "--at", NOW, "--json", *words, conf=conf)
+    assert done.returncode == 0, done.stderr
+    return {f["offer"]: f for f in json.loads(done.stdout)["findings"]}
+
+
+def rows_of(conf, offer):
+    done = bijia("prices", "history", offer, "--json", conf=conf)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["rows"]
+
+
+def verdicts(findings):
+    return {offer: f["verdict"] for offer, f in findings.items()}
+
+
+def test_models_dev_is_compared_with_the_book_and_the_doubtful_is_held_back(shop):
+    found = imported(shop, "models.dev")
+    assert verdicts(found) == {
+        "openai/gpt-six": "cheaper", "openai/gpt-fresh": "new", "openai/gpt-free": "held: zero",
+        "gemini/gemini-pro": "same", "deepseek/deepseek-flash": "held: wrong currency?",
+        "deepseek/deepseek-pro": "same", "glm/glm-5v-turbo": "held: wrong currency?", "glm/glm-five": "new",
+        "xai/grok": "held: five times or more"}
+    assert found["openai/gpt-six"]["line"] == (
+        "cheaper: 2.00 -> 1.60 in (-20.0%), 10.00 -> 8.00 out (-20.0%), 0.20 -> 0.16 cached (-20.0%), USD")
+    assert found["openai/gpt-six"]["by_hand"] and not found["openai/gpt-fresh"]["by_hand"]
+
+
+def test_what_was_imported_is_in_the_book_once_it_is_included(shop):
+    imported(shop, "models.dev")
+    assert rows_of(shop, "openai/gpt-fresh") == []
+    include(shop, "prices.d/models.dev.yaml")
+    check = bijia("check", shop)
+    assert check.returncode == 0, check.stderr
+    row, = rows_of(shop, "openai/gpt-fresh")
+    assert (row["price"]["input"], row["price"]["output"], row["price"]["currency"]) == ("0.10", "0.50", "USD")
+    assert row["price"]["cached_input"] == "0.10", "a cache that costs nothing is one that nobody told of"
+    assert row["source"].startswith("models.dev openai/gpt-fresh, ") and row["as_of"] == "2026-11-22"
+    assert [r["price"]["input"] for r in rows_of(shop, "openai/gpt-six")] == ["2.00"], "the hand's own row stays"
+    assert rows_of(shop, "openai/gpt-free") == [] and rows_of(shop, "glm/glm-5v-turbo") == []
+    assert imported(shop, "models.dev")["openai/gpt-fresh"]["verdict"] == "same"
+
+
+def test_what_is_accepted_is_written(shop):
+    imported(shop, "models.dev", "--accept")
+    include(shop, "prices.d/models.dev.yaml")
+    assert bijia("check", shop).returncode == 0
+    free, = rows_of(shop, "openai/gpt-free")
+    assert free["price"]["free"] is True
+    assert rows_of(shop, "glm/glm-5v-turbo")[0]["price"]["input"] == "5.00"
+
+
+def test_tiers_become_rows(shop):
+    book = json.loads((shop / "prices.yaml").read_text())
+    book["prices"] = {}
+    (shop / "prices.yaml").write_text(json.dumps(book))
+    edges = {"models.dev": "input <= 272000", "litellm": "input <= 272000", "genai-prices": "input <= 272000"}
+    for source, edge in edges.items():
+        imported(shop, source)
+        include(shop, f"prices.d/{source}.yaml")
+        low, high = rows_of(shop, "openai/gpt-six")
+        assert edge in low["rule"] and float(high["price"]["input"]) == 2 * float(low["price"]["input"])
+        assert float(high["price"]["output"]) == 1.5 * float(low["price"]["output"]), source
+    imported(shop, "openrouter")
+    include(shop, "prices.d/openrouter.yaml")
+    low, high = rows_of(shop, "router/maker/model")
+    assert "input < 200000" in low["rule"] and high["price"]["input"] == "0.60"
+    assert low["price"]["cached_input"] == "0.006" == high["price"]["cached_input"]
+    assert low["price"]["thinking_output"] == "1.20", "internal_reasoning 0 is as the output, not free"
+
+
+def test_litellm_prices_per_token_are_exact_per_million(shop):
+    found = imported(shop, "litellm")
+    assert found["openai/gpt-six"]["verdict"] == "same"
+    assert (found["openai/gpt-fresh"]["input"], found["openai/gpt-fresh"]["output"]) == ("0.06", "0.24")
+    assert found["openai/gpt-free"]["line"] == "left out: no price of input or of output"
+    assert found["deepseek/deepseek-pro"]["verdict"] == "same" and found["gemini/gemini-pro"]["verdict"] == "same"
+    assert found["router/maker/model"]["verdict"] == "new"
+
+
+def test_openrouter_prices_by_the_hour_are_left_out(shop):
+    assert {offer: f["line"] for offer, f in imported(shop, "openrouter").items()} == {
+        "router/maker/model": "new: 0.30 in, 1.20 out, USD",
+        "router/maker/by-the-hour": "left out: a price of its own at some hours",
+        "router/maker/model:free": "held: zero: 0.00 in, 0.00 out, USD"}
+
+
+def test_genai_prices_come_from_its_json_and_from_a_providers_yaml(shop):
+    found = imported(shop, "genai-prices")
+    assert verdicts(found) == {"openai/gpt-six": "same", "openai/gpt-fresh": "new", "claude/claude": "new"}
+    include(shop, "prices.d/genai-prices.yaml")
+    assert rows_of(shop, "claude/claude")[0]["price"]["cache_write"] == "1.25"
+    found = imported(shop, "genai-prices", file=os.path.join(CATALOGUES, "genai-prices.yml"))
+    assert found["deepseek/deepseek-flash"]["line"] == "left out: a price of its own at some hours"
+    assert found["deepseek/deepseek-pro"]["verdict"] == "cheaper"
+    assert found["claude/claude"]["verdict"] == "gone"
+
+
+def test_what_is_held_back_leaves_the_earlier_import_as_it_was(shop, tmp_path):
+    imported(shop, "models.dev")
+    include(shop, "prices.d/models.dev.yaml")
+    with open(os.path.join(CATALOGUES, "models.dev.json")) as f:
+        later = json.load(f)
+    later["openai"]["models"]["gpt-fresh"]["cost"] = {"input": 0.01, "output": 0.05}
+    later["zhipuai"]["models"]["glm-five"]["cost"] = {"input": 0.3, "output": 0.7}
+    (tmp_path / "later.json").write_text(json.dumps(later))
+    found = imported(shop, "models.dev", file=tmp_path / "later.json")
+    assert found["openai/gpt-fresh"]["verdict"] == "held: five times or more"
+    assert found["glm/glm-five"]["line"] == "dearer: 0.20 -> 0.30 in (+50.0%), 0.70 out, USD"
+    assert rows_of(shop, "openai/gpt-fresh")[0]["price"]["input"] == "0.10"
+    assert rows_of(shop, "glm/glm-five")[0]["price"]["input"] == "0.30"
+
+
+def test_a_vendor_that_its_address_does_not_tell_is_named(shop):
+    assert "cellar/mine" not in imported(shop, "models.dev")
+    assert imported(shop, "models.dev", "--vendor", "elsewhere=cellar,zai=glm")["cellar/mine"]["verdict"] == "new"
+
+
+def test_a_catalogue_of_another_shape_is_refused_and_nothing_is_written(shop, tmp_path):
+    for name, text in [("list", "[1, 2]"), ("text", "hello"), ("broken", '{"data": ['), ("empty", "")]:
+        (tmp_path / name).write_text(text)
+        done = bijia("prices", "import", tmp_path / name, "--from", "openrouter", conf=shop)
+        assert done.returncode == 1 and "shape of openrouter" in done.stderr
+    assert not (shop / "prices.d").exists()
+    assert bijia("prices", "import", tmp_path / "no", "--from", "openrouter", conf=shop).returncode == 1
+    assert bijia("prices", "import", tmp_path / "no", "--from", "hearsay", conf=shop).returncode == 2
+
+
+def test_a_missing_import_is_told_with_its_place(shop):
+    include(shop, "prices.d/none.yaml")
+    done = bijia("check", shop)
+    assert done.returncode == 1
+    assert '"prices.d/none.yaml" cannot be read' in done.stderr and "prices.yaml:" in done.stderr
