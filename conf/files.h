@@ -51,6 +51,11 @@ void budgets_read(const struct load *l, struct conf_team *team,
 const struct node *children(const struct load *l, const struct node *of,
                             enum node_kind kind, const char *what, size_t *n);
 
+/* `limits` of a team, a vendor or a model; NULL: none. */
+struct conf_limits limits_read(const struct load *l, const struct node *map);
+
+extern const struct field_table limits_fields;
+
 /* Of prices.yaml: window.c and quota.c, before the prices. */
 void calendars_read(const struct load *l, const struct node *map);
 void windows_read(const struct load *l, const struct node *map);

@@ -18,6 +18,8 @@ static const struct field key_rows[] = {
           .help = "HMAC-SHA256 of the key with the pepper"),
     FIELD(conf_key, "created", created, .kind = FIELD_TEXT, .init = "",
           .max = 64, .live = true, .help = "when it was made"),
+    FIELD(conf_key, "expires", expires_ms, .kind = FIELD_INSTANT, .init = "",
+          .live = true, .help = "from then on it is refused; absent: never"),
 };
 
 const struct field_table keys_fields = FIELD_TABLE(key_rows);

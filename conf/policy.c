@@ -40,6 +40,8 @@ static const struct field team_rows[] = {
     SECTION("vendors", &vendor_rules, "which vendors the team may use"),
     SECTION("models", &model_rules, "which models the team may use"),
     SECTION("price_cap", &caps, "offers that cost more are left out"),
+    BY_HAND("limits", &limits_fields, "of all its requests together"),
+    BY_HAND("key_limits", &limits_fields, "of the requests of each of its keys"),
     BY_HAND("aliases", NULL, "of this team, before those of all"),
     BY_HAND("budgets", &budget_fields,
             "what may be spent; each request must fit into all of them"),
@@ -105,6 +107,8 @@ static void read_team(const struct load *l, struct conf_team *team,
     if (!check_key(n, check_name, "a team", l->diag))
         return;
     fields_read(&team_fields, n, team, l->arena, l->diag);
+    team->limits = limits_read(l, node_find(n, "limits"));
+    team->key_limits = limits_read(l, node_find(n, "key_limits"));
     if (aliases)
         team->aliases = read_aliases(l, aliases, &team->n_aliases);
     if (budgets)

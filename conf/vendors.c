@@ -36,6 +36,9 @@ static const struct field model_rows[] = {
     FIELD(conf_model, "first_byte", first_byte_ms, .kind = FIELD_DURATION,
           .init = "", .min = 10, .max = HOUR, .live = true,
           .help = "as timeouts.first_byte, for this model"),
+    BY_HAND("limits", &limits_fields,
+            "what the vendor grants each key for this model; absent: as "
+            "prices.yaml says"),
 };
 
 static const struct field key_rows[] = {
@@ -104,6 +107,8 @@ static const struct field vendor_rows[] = {
           .live = true,
           .help = "the instant whose price bills a request that is under way "
                   "when prices change"),
+    BY_HAND("limits", &limits_fields,
+            "what the vendor grants each key, over all models"),
     BY_HAND("models", &model_fields, "by the vendor's own names"),
 };
 
@@ -134,6 +139,7 @@ static void read_models(const struct load *l, struct conf_vendor *v,
         if (!check_key(m, check_model, "this", l->diag))
             continue;
         fields_read(&model_fields, m, model, l->arena, l->diag);
+        model->limits = limits_read(l, node_find(m, "limits"));
         if (model->always_thinks && !model->thinking)
             diag_error(l->diag, &m->key_place,
                        "\"always_thinks: yes\" wants \"thinking: yes\"");
@@ -223,6 +229,7 @@ static void read_vendor(const struct load *l, struct conf_vendor *v,
     fields_read(&vendor_fields, n, v, l->arena, l->diag);
     if (n->kind != NODE_MAP)
         return;
+    v->limits = limits_read(l, node_find(n, "limits"));
     if (keys)
         read_keys(l, v, keys);
     check_vendor_keys(l, v);

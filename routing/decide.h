@@ -35,6 +35,8 @@ struct query {
 struct offer_state {
     bool available;        /* the breaker lets requests through */
     bool key_ready;        /* at least one key is not cooling down */
+    bool disabled;         /* by hand */
+    bool crowded;          /* every key that is not cooling is at its limits */
     int32_t latency_ms;    /* to the first byte, smoothed; 0: not known */
     int32_t input_ppm;     /* true tokens per million estimated; 0: unknown */
     int32_t output_tokens; /* mean of one choice; 0: not known */
@@ -63,8 +65,10 @@ enum why { /* an offer is not on the list; the words stand in decide.c */
     WHY_CANNOT_SAY, /* the adapter refuses: see verdict.refusal */
     WHY_PRICE_CAP,
     WHY_NO_RATE, /* no exchange rate to compare by */
-    WHY_BREAKER, /* failing lately */
+    WHY_DISABLED, /* by hand, over the admin plane */
+    WHY_BREAKER,  /* failing lately */
     WHY_KEYS_COOLING,
+    WHY_HEADROOM, /* the vendor's limits leave no room now */
     WHY_COUNT,
 };
 

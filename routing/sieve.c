@@ -98,6 +98,11 @@ static bool out_no_rate(struct sifting *s)
     return s->priced && !s->comparable;
 }
 
+static bool out_disabled(struct sifting *s)
+{
+    return s->state.disabled;
+}
+
 static bool out_breaker(struct sifting *s)
 {
     return !s->state.available;
@@ -106,6 +111,11 @@ static bool out_breaker(struct sifting *s)
 static bool out_keys_cooling(struct sifting *s)
 {
     return !s->state.key_ready;
+}
+
+static bool out_headroom(struct sifting *s)
+{
+    return s->state.crowded;
 }
 
 static const struct {
@@ -139,11 +149,15 @@ static const struct {
     [WHY_NO_RATE] = {"no_rate",
                      "no exchange rate leads from its currency to the policy's",
                      out_no_rate},
+    [WHY_DISABLED] = {"disabled", "it was disabled by hand", out_disabled},
     [WHY_BREAKER] = {"breaker", "it has been failing and is being left alone",
                      out_breaker},
     [WHY_KEYS_COOLING] = {"keys_cooling",
                           "all keys of the vendor are cooling down",
                           out_keys_cooling},
+    [WHY_HEADROOM] = {"headroom",
+                      "the vendor's limits leave no room for it now",
+                      out_headroom},
 };
 
 enum why sieve(struct sifting *s)

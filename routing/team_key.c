@@ -184,6 +184,7 @@ void compile_keys(struct compiling *c)
 
         key->id = from->id;
         key->name = from->name;
+        key->expires_ms = from->expires_ms ? from->expires_ms : INT64_MAX;
         key->team = team_of(c, from);
         if (!team_key_id_is_fit(from->id))
             diag_error(c->diag, &from->place,

@@ -33,8 +33,11 @@ static int64_t now_of(const struct exchange *x)
 
 /* --- keys ---------------------------------------------------------------- */
 
+/* The next key that is not cooling, and with `tokens` > 0 one whose limits
+ * leave room for so many. */
 static const struct door_key *find_key(const struct exchange *x,
-                                       const struct offer *offer)
+                                       const struct offer *offer,
+                                       int64_t tokens)
 {
     const struct vendor_doors *doors =
         &x->edition->vendors[offer->vendor->index];
@@ -44,9 +47,11 @@ static const struct door_key *find_key(const struct exchange *x,
         const struct door_key *k =
             &doors->keys[(x->worker->turn + i) % doors->n_keys];
         struct health_view view;
+        int64_t wait_ms;
 
         health_look(x->worker->health, k->slot, now_ms, &view);
-        if (view.cool_until_ms <= now_ms)
+        if (view.cool_until_ms <= now_ms &&
+            (!tokens || headroom_look(k, offer, tokens, now_ms, &wait_ms)))
             return k;
     }
     return NULL;
@@ -54,7 +59,12 @@ static const struct door_key *find_key(const struct exchange *x,
 
 bool attempt_key_ready(const struct exchange *x, const struct offer *offer)
 {
-    return find_key(x, offer) != NULL;
+    return find_key(x, offer, 0) != NULL;
+}
+
+bool attempt_has_room(const struct exchange *x, const struct offer *offer)
+{
+    return find_key(x, offer, 1) != NULL;
 }
 
 /* --- the vendor's answer ------------------------------------------------- */
@@ -107,6 +117,7 @@ static enum fault on_head(void *watcher, const struct http_head *head)
     t->status = head->status;
     t->reader->status = head->status;
     t->retry_after_ms = retry_after_ms(head);
+    t->rest_ms = headroom_rest_ms(head);
     if (coding.len && !slice_is(coding, "identity"))
         return FAULT_GARBLED;
     if (head->status >= 300 && head->status < 400)
@@ -342,9 +353,12 @@ static bool launch(struct attempt *t, struct health_ticket ticket)
 
 enum started attempt_start(struct exchange *x, const struct verdict *v)
 {
-    const struct door_key *key = find_key(x, v->offer);
+    int64_t tokens = v->expected.input_tokens + v->expected.output_tokens;
+    const struct door_key *key = find_key(x, v->offer, tokens);
     struct health_ticket ticket;
     struct reserved reserved;
+    struct attempt *t;
+    struct room room;
 
     if (!key)
         return STARTED_NOT;
@@ -354,14 +368,20 @@ enum started attempt_start(struct exchange *x, const struct verdict *v)
     case RESERVE_OVER: return STARTED_OVER;
     case RESERVE_NONE: return STARTED_NOT;
     }
-    if (!health_begin(x->worker->health,
-                      x->edition->offer_slots[v->offer->index], now_of(x),
-                      &ticket)) {
+    if (!headroom_enter(&room, key, v->offer, tokens, now_of(x))) {
         reserve_drop(x, &reserved);
         return STARTED_NOT;
     }
-    return launch(attempt_new(x, v, key, &reserved), ticket) ? STARTED
-                                                             : STARTED_NOT;
+    if (!health_begin(x->worker->health,
+                      x->edition->offer_slots[v->offer->index], now_of(x),
+                      &ticket)) {
+        headroom_leave(&room, 0, FAULT_CLIENT_GONE);
+        reserve_drop(x, &reserved);
+        return STARTED_NOT;
+    }
+    t = attempt_new(x, v, key, &reserved);
+    t->room = room;
+    return launch(t, ticket) ? STARTED : STARTED_NOT;
 }
 
 /* What the fault says of the offer and the key, for decisions to come. */
@@ -382,12 +402,24 @@ static void teach(struct attempt *t)
         cool_ms = t->retry_after_ms;
     else if (a->retry_after_ms > 0)
         cool_ms = a->retry_after_ms;
+    if (t->fault == FAULT_NONE && t->rest_ms > 0)
+        health_cool(x->worker->health, t->key->slot, now_ms + t->rest_ms);
     if (cool_ms > COOL_MOST_MS && cool_ms > traits->cool_ms)
         cool_ms = COOL_MOST_MS;
     if (traits->blame == BLAME_KEY && cool_ms > 0)
         health_cool(x->worker->health, t->key->slot, now_ms + cool_ms);
     else if (traits->blame == BLAME_OFFER && cool_ms > 0)
         health_cool(x->worker->health, t->ticket.slot, now_ms + cool_ms);
+}
+
+/* What counts against the vendor's limits: its own figure, or the guess. */
+static int64_t tokens_used(const struct attempt *t)
+{
+    const struct answer *a = t->reader ? &t->reader->answer : NULL;
+
+    if (a && a->has_usage)
+        return a->usage.input_tokens + a->usage.output_tokens;
+    return t->sent_any ? t->room.tokens : 0;
 }
 
 void attempt_end(struct attempt *t, enum fault fault)
@@ -403,6 +435,7 @@ void attempt_end(struct attempt *t, enum fault fault)
         t->call = NULL;
     }
     settle_attempt(t);
+    headroom_leave(&t->room, tokens_used(t), fault);
     if (!t->reader) {
         health_end(x->worker->health, t->ticket, FAULT_CLIENT_GONE, -1,
                    now_of(x));

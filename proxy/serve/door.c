@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/json_write.h"
 
 #include "routing/team_key.h"
@@ -27,6 +28,23 @@ static struct slice presented_key(const struct http_request *req)
     return (struct slice){value.bytes + skip, value.len - skip};
 }
 
+/* Revocation is a flag that all workers see at once; a reload that takes the
+ * key out of the edition follows. */
+static bool key_is_good(const struct worker *w, const struct team_key *key,
+                        struct http_error *out)
+{
+    const struct edition *e = w->edition;
+    const struct limit *l = e->key_limits[key - e->snapshot->keys];
+
+    if (atomic_load_explicit(&l->revoked, memory_order_relaxed))
+        return false;
+    if (key->expires_ms == INT64_MAX || key->expires_ms > clock_unix_ms())
+        return true;
+    out->message = "This API key has expired. `bijia keys rotate ID` makes "
+                   "its successor.";
+    return false;
+}
+
 bool door_admit(struct http_request *req, void *worker)
 {
     static const struct http_error missing = {
@@ -45,6 +63,7 @@ bool door_admit(struct http_request *req, void *worker)
     struct worker *w = worker;
     struct slice presented = presented_key(req);
     const struct team_key *key;
+    struct http_error gone = wrong;
 
     if (presented.len == 0) {
         http_reply_error(req, &missing);
@@ -53,6 +72,10 @@ bool door_admit(struct http_request *req, void *worker)
     key = team_key_check(w->edition->snapshot, presented);
     if (!key) {
         http_reply_error(req, &wrong);
+        return false;
+    }
+    if (!key_is_good(w, key, &gone)) {
+        http_reply_error(req, &gone);
         return false;
     }
     exchange_open(w, req, key);

@@ -59,16 +59,61 @@ static struct slice head_lines(const struct vendor *v, const char *key,
                                  auth, *auth ? key : "", end));
 }
 
-static struct door_key door_of(const struct conf *conf, const struct vendor *v,
-                               const struct secret *secret, struct arena *a,
-                               struct health *health)
+/* What an edition is made with. */
+struct making {
+    const struct snapshot *snapshot;
+    struct arena *arena;
+    struct health *health;
+    struct limits *limits;
+};
+
+/* As the model's own words say, else as its price list does. */
+static struct conf_limits limits_of_offer(const struct offer *o)
 {
+    struct conf_limits l = o->conf->limits;
+
+    if (!o->priced)
+        return l;
+    if (!l.rpm)
+        l.rpm = o->priced->rpm;
+    if (!l.tpm)
+        l.tpm = o->priced->tpm;
+    if (!l.concurrency)
+        l.concurrency = o->priced->concurrency;
+    return l;
+}
+
+/* `key` is the health slot's name: "key:VENDOR:HASH". */
+static struct limit *const *model_limits(const struct making *m,
+                                         const struct vendor *v,
+                                         const char *key)
+{
+    struct limit **list =
+        arena_alloc(m->arena, (v->n_offers + 1) * sizeof(struct limit *));
+
+    for (uint32_t i = 0; i < v->n_offers; i++) {
+        const struct offer *o = &m->snapshot->offers[v->first_offer + i];
+        struct conf_limits rules = limits_of_offer(o);
+
+        list[i] = limits_find(
+            m->limits, arena_printf(m->arena, "%s/%s", key, o->model), &rules);
+    }
+    return list;
+}
+
+static struct door_key door_of(const struct making *m, const struct vendor *v,
+                               const struct secret *secret)
+{
+    const struct conf *conf = m->snapshot->conf;
+    struct arena *a = m->arena;
     uint64_t key_id = secret ? secret->id : 0;
     char name[96];
 
     snprintf(name, sizeof(name), "key:%.40s:%016" PRIx64, v->name, key_id);
     return (struct door_key){
-        .slot = health_slot(health, name),
+        .slot = health_slot(m->health, name),
+        .limit = limits_find(m->limits, name, &v->conf->limits),
+        .model_limits = model_limits(m, v, name),
         .lane =
             {
                 .lane = lane_id(v, key_id),
@@ -83,17 +128,44 @@ static struct door_key door_of(const struct conf *conf, const struct vendor *v,
     };
 }
 
-static struct vendor_doors doors_of(const struct conf *conf,
-                                    const struct vendor *v, struct arena *a,
-                                    struct health *health)
+static struct vendor_doors doors_of(const struct making *m,
+                                    const struct vendor *v)
 {
     uint32_t n = v->auth == AUTH_NONE ? 1 : v->n_keys;
-    struct door_key *keys = arena_alloc(a, (n + 1) * sizeof(*keys));
+    struct door_key *keys = arena_alloc(m->arena, (n + 1) * sizeof(*keys));
 
     for (uint32_t i = 0; i < n; i++)
-        keys[i] = door_of(conf, v, v->auth == AUTH_NONE ? NULL : &v->keys[i], a,
-                          health);
+        keys[i] = door_of(m, v, v->auth == AUTH_NONE ? NULL : &v->keys[i]);
     return (struct vendor_doors){keys, n};
+}
+
+static struct limit *const *team_limits(const struct making *m)
+{
+    const struct snapshot *s = m->snapshot;
+    struct limit **list =
+        arena_alloc(m->arena, (s->n_teams + 1) * sizeof(struct limit *));
+
+    for (size_t i = 0; i < s->n_teams; i++)
+        list[i] = limits_find(
+            m->limits, arena_printf(m->arena, "team:%s", s->teams[i].name),
+            &s->teams[i].conf->limits);
+    return list;
+}
+
+/* A key that stands in the files is not revoked, or not any more. */
+static struct limit *const *key_limits(const struct making *m)
+{
+    const struct snapshot *s = m->snapshot;
+    struct limit **list =
+        arena_alloc(m->arena, (s->n_keys + 1) * sizeof(struct limit *));
+
+    for (size_t i = 0; i < s->n_keys; i++) {
+        list[i] = limits_find(m->limits,
+                              arena_printf(m->arena, "bj:%s", s->keys[i].id),
+                              &s->keys[i].team->conf->key_limits);
+        atomic_store(&list[i]->revoked, false);
+    }
+    return list;
 }
 
 static struct http_limits limits_of(const struct conf_server *c)
@@ -114,9 +186,10 @@ static struct http_limits limits_of(const struct conf_server *c)
 }
 
 struct edition *edition_new(struct snapshot *snapshot, struct health *health,
-                            struct quotas *quotas)
+                            struct quotas *quotas, struct limits *limits)
 {
     struct arena *a = arena_new();
+    const struct making m = {snapshot, a, health, limits};
     struct held *h = arena_alloc(a, sizeof(*h));
     const struct conf_server *c = &snapshot->conf->server;
     struct vendor_doors *vendors =
@@ -126,7 +199,7 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health,
         arena_alloc(a, (snapshot->conf->n_quotas + 1) * sizeof(*slots));
 
     for (size_t i = 0; i < snapshot->n_vendors; i++)
-        vendors[i] = doors_of(snapshot->conf, &snapshot->vendors[i], a, health);
+        vendors[i] = doors_of(&m, &snapshot->vendors[i]);
     for (size_t i = 0; i < snapshot->n_offers; i++)
         slots[i] = health_slot(health, snapshot->offers[i].name);
     for (size_t i = 0; i < snapshot->conf->n_quotas; i++)
@@ -140,6 +213,8 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health,
         .vendors = vendors,
         .purses =
             arena_alloc(a, (snapshot->n_teams + 1) * sizeof(struct purse *)),
+        .team_limits = team_limits(&m),
+        .key_limits = key_limits(&m),
         .limits = limits_of(c),
         .rules = {c->breaker_failures, c->breaker_open_ms},
     };

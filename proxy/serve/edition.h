@@ -14,6 +14,7 @@
 #include "http/http.h"
 #include "record/purse.h"
 #include "serve/health.h"
+#include "serve/limits.h"
 #include "serve/quotas.h"
 #include "serve/upstream.h"
 
@@ -21,7 +22,9 @@
 struct door_key {
     uint32_t slot; /* in health: its cool-down */
     struct upstream_lane lane;
-    struct slice head; /* Host, Authorization and constant header lines */
+    struct slice head;   /* Host, Authorization and constant header lines */
+    struct limit *limit; /* what the vendor grants the key, over all models */
+    struct limit *const *model_limits; /* and for each of its offers */
 };
 
 struct vendor_doors {
@@ -35,13 +38,16 @@ struct edition {
     const uint32_t *quota_slots;        /* by the quota's index */
     const struct vendor_doors *vendors; /* by vendor index */
     struct purse **purses;              /* by team index */
+    struct limit *const *team_limits;   /* by team index */
+    struct limit *const *key_limits;    /* by the place in snapshot->keys */
     struct http_limits limits;
     struct health_rules rules;
 };
 
 /* Takes the reference to `snapshot` over. Main thread only. */
 struct edition *edition_new(struct snapshot *snapshot, struct health *health,
-                            struct quotas *quotas) MUST_CHECK
+                            struct quotas *quotas,
+                            struct limits *limits) MUST_CHECK
 NON_NULL_RETURN;
 /* Once, before any exchange begins with it. */
 void edition_find_purses(struct edition *e, struct purses *purses);

@@ -27,6 +27,7 @@ static void exchange_check(const struct exchange *x)
            x->state == EXCHANGE_ANSWERING); /* (2) */
     ENSURE(x->place == (x->state >= EXCHANGE_RESERVED &&
                         x->state < EXCHANGE_SETTLED)); /* (3) */
+    ENSURE(!x->gate.entered || x->state < EXCHANGE_SETTLED); /* (6) */
 #else
     (void)x;
 #endif
@@ -87,6 +88,7 @@ static void exchange_settle(struct exchange *x)
         x->place = false;
         settle_record(x, loop_now_ms(x->worker->loop) - x->began_ms);
     }
+    gate_leave(x);
     exchange_check(x);
     drop_early(x);
 }
@@ -95,6 +97,7 @@ static void refuse(struct exchange *x, const struct refusal *r)
 {
     x->fault = r->fault;
     x->status = r->error.status;
+    gate_tell(x);
     if (r->retry_after_ms > 0)
         http_set_header(
             x->req, "retry-after",
@@ -119,7 +122,9 @@ static void look(const void *self, const struct offer *offer,
                 l->now_ms, &view);
     *out = (struct offer_state){
         .available = view.available && view.cool_until_ms <= l->now_ms,
+        .disabled = view.disabled,
         .key_ready = attempt_key_ready(l->x, offer),
+        .crowded = !attempt_has_room(l->x, offer),
         .latency_ms = view.latency_ms,
         .input_ppm = view.input_ppm,
         .output_tokens = view.output_tokens,
@@ -242,16 +247,32 @@ static bool read_chat(struct exchange *x)
     return true;
 }
 
+/* By the estimate of the first offer. */
+static int64_t expected_tokens(const struct exchange *x)
+{
+    const struct usage *u = &x->decision.verdicts[0].expected;
+
+    return u->input_tokens + u->output_tokens;
+}
+
 void exchange_run(struct exchange *x)
 {
     struct refusal r;
 
     x->at_unix_ms = clock_unix_ms();
     x->admitted_ms = loop_now_ms(x->worker->loop);
+    if (!gate_enter(x, &r)) {
+        refuse(x, &r);
+        return;
+    }
     if (!read_chat(x))
         return;
     exchange_decide(x);
     enter(x, EXCHANGE_DECIDED);
+    if (x->decision.n_listed > 0 && !gate_tokens(x, expected_tokens(x), &r)) {
+        refuse(x, &r);
+        return;
+    }
     if (!exchange_reserve(x)) {
         r = refusal_of_ledger();
         refuse(x, &r);
@@ -279,6 +300,7 @@ void exchange_first_byte(struct exchange *x)
             (int32_t)(loop_now_ms(x->worker->loop) - t->started_ms);
     x->first_byte_ms =
         (int32_t)(t->started_ms - x->began_ms) + t->first_byte_ms;
+    gate_tell(x);
     http_set_header(x->req, "x-bijia-vendor", t->offer->vendor->name);
     http_set_header(x->req, "x-bijia-model", t->offer->model);
     if (x->expected_known)

@@ -22,6 +22,8 @@
  *   (4) Exactly one receipt leaves, from exchange_settle(), if and only if a
  *       place was reserved.
  *   (5) The edition pinned at ASKED is the only one ever read.
+ *   (6) Places in the limits of team and key are held from the gate on and
+ *       until SETTLED, and left once.
  *
  * Three signals run against the stream: slow (exchange_say -> upstream_pause
  * until on_drained), gone (on_gone -> upstream_cancel), health (attempt_end
@@ -45,6 +47,8 @@
 
 #include "http/http.h"
 #include "record/receipt.h"
+#include "serve/gate.h"
+#include "serve/headroom.h"
 #include "serve/worker.h"
 
 enum exchange_state {
@@ -87,6 +91,8 @@ struct attempt {
     struct usage usage;
     struct money cost, stated; /* in the offer's currency; USD */
     struct money compared;     /* the cost in the snapshot's currency */
+    struct room room;          /* of the vendor's limits; until its end */
+    int64_t rest_ms;           /* the vendor's headers ask the key to rest */
 };
 
 struct exchange {
@@ -137,6 +143,7 @@ struct exchange {
 
     struct slice parts[EXCHANGE_PARTS]; /* said, not yet written */
     uint32_t n_parts;
+    struct gate gate;
     bool place, paused, streaming, cut;
     struct loop_timer wait, total;
 };
@@ -192,6 +199,7 @@ enum started {
 
 enum started attempt_start(struct exchange *x, const struct verdict *v);
 bool attempt_key_ready(const struct exchange *x, const struct offer *offer);
+bool attempt_has_room(const struct exchange *x, const struct offer *offer);
 /* Ends the attempt at work with `fault`, cancelling its call if it has one. */
 void attempt_end(struct attempt *t, enum fault fault);
 void attempt_silent(struct attempt *t); /* its timer has fired */

@@ -25,6 +25,7 @@ typedef _Atomic uint64_t mean_word;
 struct slot {
     _Alignas(64) struct breaker breaker;
     _Atomic int64_t cool_until_ms;
+    _Atomic bool disabled;
     mean_word latency_ms, input_ppm, output_tokens;
     const char *name; /* the main thread's */
 };
@@ -132,13 +133,23 @@ static bool is_cool(const struct slot *s, int64_t now_ms)
            atomic_load_explicit(&s->cool_until_ms, memory_order_relaxed);
 }
 
+static bool is_disabled(const struct slot *s)
+{
+    return atomic_load_explicit(&s->disabled, memory_order_relaxed);
+}
+
+void health_disable(struct health *h, uint32_t slot, bool disabled)
+{
+    atomic_store(&slot_at(h, slot)->disabled, disabled);
+}
+
 bool health_begin(struct health *h, uint32_t slot, int64_t now_ms,
                   struct health_ticket *out)
 {
     struct slot *s = slot_at(h, slot);
     struct breaker_pass pass;
 
-    if (is_cool(s, now_ms) ||
+    if (is_disabled(s) || is_cool(s, now_ms) ||
         !breaker_begin(&s->breaker, rules_of(h), now_ms, &pass))
         return false;
     *out = (struct health_ticket){slot, pass.generation, pass.probe};
@@ -258,6 +269,7 @@ void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
     *out = (struct health_view){
         .available = !is_cool(s, now_ms) &&
                      breaker_lets(&s->breaker, rules_of(h), now_ms),
+        .disabled = is_disabled(s),
         .latency_ms = mean_read(&s->latency_ms),
         .input_ppm = mean_read(&s->input_ppm),
         .output_tokens = mean_read(&s->output_tokens),

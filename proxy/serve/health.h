@@ -39,7 +39,7 @@ uint32_t health_slot(struct health *h, const char *name);
 void health_set_rules(struct health *h, struct health_rules rules);
 
 struct health_view {
-    bool available;
+    bool available, disabled;
     int32_t latency_ms, input_ppm, output_tokens; /* 0: not known */
     int64_t cool_until_ms;                        /* loop time; for keys */
 };
@@ -61,6 +61,8 @@ bool health_begin(struct health *h, uint32_t slot, int64_t now_ms,
  * FAULT_NONE for it, anything else gives a probe back. */
 void health_end(struct health *h, struct health_ticket ticket, enum fault fault,
                 int32_t first_byte_ms, int64_t now_ms);
+/* Takes an offer out by hand, or back in. Any thread. */
+void health_disable(struct health *h, uint32_t slot, bool disabled);
 /* A vendor asked for patience with this offer or key: at least until then. */
 void health_cool(struct health *h, uint32_t slot, int64_t until_ms);
 

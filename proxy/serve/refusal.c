@@ -68,6 +68,8 @@ static int64_t soonest_ms(const struct exchange *x)
                                           : x->edition->offer_slots[o->index],
                         now_ms, &view);
             wait_ms = view.cool_until_ms - now_ms;
+            if (wait_ms <= 0 && k < doors->n_keys)
+                headroom_look(&doors->keys[k], o, 1, now_ms, &wait_ms);
             if (wait_ms > 0 && (!soonest || wait_ms < soonest))
                 soonest = wait_ms;
         }
@@ -99,7 +101,8 @@ struct refusal refusal_of_decision(struct exchange *x)
     if (all(d, WHY_TEAM, WHY_PRICE_CAP)) {
         r.error.status = 403;
         r.error.code = "model_not_allowed";
-    } else if (any(d, WHY_BREAKER) || any(d, WHY_KEYS_COOLING)) {
+    } else if (any(d, WHY_BREAKER) || any(d, WHY_KEYS_COOLING) ||
+               any(d, WHY_HEADROOM)) {
         r.fault = FAULT_OVERLOADED;
         r.error = (struct http_error){.status = 503,
                                       .type = "server_error",

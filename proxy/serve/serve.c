@@ -14,6 +14,8 @@
 #include "base/fatal.h"
 #include "base/log.h"
 
+#include "serve/revoke.h"
+#include "serve/watch.h"
 #include "serve/worker.h"
 
 enum {
@@ -27,11 +29,13 @@ struct program {
     struct recorder *recorder;
     struct health *health;
     struct quotas *quotas;
+    struct limits *limits;
     struct edition *edition; /* the newest */
     struct worker workers[WORKERS_MOST];
     pthread_t threads[WORKERS_MOST];
     int n_workers, n_draining;
     struct loop_timer deadline;
+    struct watch keys; /* keys.yaml: a key is made or revoked */
     bool draining;
     struct arena *arena; /* texts of the first edition that must last */
 };
@@ -46,7 +50,7 @@ static struct edition *load(struct program *p, uint64_t number)
 
     if (snapshot_load(&snapshot, p->dir, number, &secrets_of_process, diag) ==
         0)
-        e = edition_new(snapshot, p->health, p->quotas);
+        e = edition_new(snapshot, p->health, p->quotas, p->limits);
     if (diag->len)
         fprintf(stderr, "%s", diag->text);
     return e;
@@ -145,6 +149,17 @@ static void reload(struct program *p)
     p->edition = e;
     log_line(LOG_INFO, "reload", "result=ok edition=%llu offers=%zu",
              (unsigned long long)e->snapshot->edition, e->snapshot->n_offers);
+}
+
+/* Keys that are gone are refused from here on, whatever the other files look
+ * like; new ones come with the reload. */
+static void on_keys_changed(void *arg)
+{
+    struct program *p = arg;
+
+    revoke_missing(p->edition, p->dir);
+    if (!p->draining)
+        reload(p);
 }
 
 /* --- drain ---------------------------------------------------------------- */
@@ -298,12 +313,16 @@ static void run_until_told(struct program *p)
     if (!hup || !term || !interrupt || event_add(hup, NULL) ||
         event_add(term, NULL) || event_add(interrupt, NULL))
         fatal("cannot watch signals");
+    watch_start(&p->keys, p->loop,
+                arena_printf(p->arena, "%s/keys.yaml", p->dir), on_keys_changed,
+                p);
     start_workers(p);
     log_line(LOG_INFO, "serving",
              "version=" BIJIA_VERSION " address=%s workers=%d offers=%zu",
              p->edition->snapshot->conf->server.listen.items[0].text,
              p->n_workers, p->edition->snapshot->n_offers);
     loop_run(p->loop);
+    watch_stop(&p->keys);
     for (int i = 0; i < p->n_workers; i++)
         pthread_join(p->threads[i], NULL);
     event_free(hup);
@@ -370,6 +389,7 @@ int serve_run(const char *dir)
     p->deadline = (struct loop_timer){.fn = stop_all, .arg = p};
     p->health = health_new();
     p->quotas = quotas_new();
+    p->limits = limits_new();
     p->edition = load(p, 1);
     if (p->edition && begin(p)) {
         run_until_told(p);
@@ -379,6 +399,7 @@ int serve_run(const char *dir)
     edition_release(p->edition);
     quotas_free(p->quotas);
     health_free(p->health);
+    limits_free(p->limits);
     timer_stop(&p->deadline);
     loop_free(p->loop);
     arena_free(a);
