@@ -100,7 +100,14 @@ int dir_lock(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    return fd < 0 ? -1 : flock(fd, LOCK_EX);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    return fd < 0 ? -1 : close_after(fd, -1);
+}
+
+void dir_unlock(int lock)
+{
+    close(lock);
 }
 
 char *stdin_read(size_t *len, size_t most, struct arena *a)

@@ -16,9 +16,10 @@ int file_replace(const char *path, struct slice bytes,
 int file_create(const char *path, struct slice bytes,
                 struct arena *a) MUST_CHECK;
 
-/* Waits until no other process holds the lock of this directory. Held until
- * the process ends. 0, or -1 and errno. */
+/* Waits until nobody else holds the lock of this directory. Returns what
+ * dir_unlock() takes, or -1 and errno; the process's end unlocks, too. */
 int dir_lock(const char *dir) MUST_CHECK;
+void dir_unlock(int lock);
 
 /* All of standard input, NUL-terminated, or NULL and errno (EFBIG: more than
  * `most` bytes). */

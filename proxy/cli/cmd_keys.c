@@ -1,203 +1,157 @@
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/time.h"
 
-#include "conf/conf.h"
+#include "conf/value.h"
 
-#include "routing/suggest.h"
-#include "routing/team_key.h"
-
-#include "cli/keys_file.h"
+#include "admin/key_store.h"
 #include "cli/options.h"
 
-enum {
-    NAME_BYTES_MOST = 128,
-};
+#define DEFAULT_GRACE "1h"
 
 struct keys_call {
     const struct args *args;
-    struct arena *arena;
-    const char *dir;
-    const struct conf *conf;
+    struct key_store store;
 };
 
-static bool team_exists(const struct conf *conf, const char *team)
+static int failed(const struct keys_call *k)
 {
-    struct suggestion s = {.word = team};
-    char near[SUGGESTION_TEXT];
-
-    for (size_t i = 0; i < conf->n_teams; i++) {
-        if (strcmp(conf->teams[i].name, team) == 0)
-            return true;
-        suggest(&s, conf->teams[i].name);
-    }
-    fprintf(stderr, "bijia keys: policy.yaml has no team \"%s\"%s\n", team,
-            suggestion_text(&s, near));
-    return false;
-}
-
-static bool name_is_fit(const char *name)
-{
-    if (strlen(name) > NAME_BYTES_MOST)
-        return false;
-    for (; *name; name++)
-        if ((unsigned char)*name < ' ' || *name == 0x7f)
-            return false;
-    return true;
-}
-
-static int write_keys(const struct keys_call *k, const struct conf_key *keys,
-                      size_t n)
-{
-    if (keys_file_write(k->dir, keys, n, k->arena) == 0)
-        return 0;
-    fprintf(stderr, "bijia keys: %s/keys.yaml cannot be written: %s\n", k->dir,
-            strerror(errno));
+    if (k->store.is_usage)
+        return usage_error(k->args, "%s", k->store.why);
+    fprintf(stderr, "bijia keys: %s\n", k->store.why);
     return 1;
 }
 
-static bool id_is_taken(const struct conf *conf, struct slice id)
+/* The key alone goes to stdout. */
+static int show(struct key_made *made, const struct keys_call *k)
 {
-    for (size_t i = 0; i < conf->n_keys; i++)
-        if (slice_is(id, conf->keys[i].id))
-            return true;
-    return false;
-}
-
-/* Draws a key whose id is new, and what keys.yaml keeps of it. */
-static bool make_key(char text[TEAM_KEY_LEN + 1], struct conf_key *out,
-                     const struct keys_call *k)
-{
-    unsigned char digest[DIGEST_BYTES];
-    char hex[DIGEST_HEX], at[TIME_TEXT];
-    struct slice id, secret;
-    struct hmac_key pepper;
-
-    if (pepper_load(&pepper, k->conf, k->arena) < 0)
-        return false;
-    do {
-        team_key_make(text);
-        if (!team_key_parse((struct slice){text, TEAM_KEY_LEN}, &id, &secret))
-            return false;
-    } while (id_is_taken(k->conf, id));
-    hmac_sha256(digest, &pepper, secret);
-    wipe(&pepper, sizeof(pepper));
-    out->id = arena_strndup(k->arena, id.bytes, id.len);
-    out->digest = arena_printf(k->arena, "%s", digest_text(digest, hex));
-    out->created = arena_printf(k->arena, "%s", time_text(clock_unix_ms(), at));
-    return true;
-}
-
-static int keys_new(const struct keys_call *k)
-{
-    const char *team = k->args->words[1];
-    const char *name = option_value(k->args, "--name");
-    size_t n = k->conf->n_keys;
-    struct conf_key *keys = arena_alloc(k->arena, (n + 1) * sizeof(*keys));
-    char text[TEAM_KEY_LEN + 1];
-    int status;
-
-    if (!team)
-        return usage_error(k->args, "whose key? Name a team");
-    if (name && !name_is_fit(name))
-        return usage_error(k->args, "--name takes one line of at most %d bytes",
-                           NAME_BYTES_MOST);
-    if (!team_exists(k->conf, team))
-        return 1;
-    if (n > 0)
-        memcpy(keys, k->conf->keys, n * sizeof(*keys));
-    keys[n].team = team;
-    keys[n].name = name ? name : "";
-    if (!make_key(text, &keys[n], k))
-        return 1;
-    status = write_keys(k, keys, n + 1);
-    if (status == 0) {
-        printf("%s\n", text);
-        fprintf(stderr,
-                "This is shown once. Key %s of team \"%s\" is in %s/keys.yaml; "
-                "a running bijia reads it on SIGHUP.\n",
-                keys[n].id, team, k->dir);
-    }
-    wipe(text, sizeof(text));
-    return status;
-}
-
-static int keys_list(const struct keys_call *k)
-{
-    size_t width = strlen("TEAM");
-
-    for (size_t i = 0; i < k->conf->n_keys; i++)
-        if (strlen(k->conf->keys[i].team) > width)
-            width = strlen(k->conf->keys[i].team);
-    printf("%-8s  %-*s  %-24s  %s\n", "ID", (int)width, "TEAM", "CREATED",
-           "NAME");
-    for (size_t i = 0; i < k->conf->n_keys; i++) {
-        const struct conf_key *key = &k->conf->keys[i];
-
-        printf("%-8s  %-*s  %-24s  %s\n", key->id, (int)width, key->team,
-               key->created ? key->created : "", key->name ? key->name : "");
-    }
+    printf("%s\n", made->text);
+    fprintf(stderr,
+            "This is shown once. Key %s of team \"%s\" is in %s/keys.yaml; a "
+            "running bijia reads it within a second.\n",
+            made->id, made->team, k->store.dir);
+    wipe(made->text, sizeof(made->text));
     return 0;
 }
 
-static int keys_revoke(const struct keys_call *k)
+/* "30m", "24h", or an instant; to unix ms. */
+static bool read_expiry(int64_t *out, const char *text)
+{
+    int64_t span_ms;
+
+    if (time_parse(out, text))
+        return *out > 0;
+    if (!value_parse(&span_ms, FIELD_DURATION, text) || span_ms <= 0)
+        return false;
+    *out = clock_unix_ms() + span_ms;
+    return true;
+}
+
+static int keys_new(struct keys_call *k)
+{
+    struct key_wish wish = {.team = k->args->words[1],
+                            .name = option_value(k->args, "--name")};
+    const char *expires = option_value(k->args, "--expires");
+    struct key_made made;
+
+    if (!wish.team)
+        return usage_error(k->args, "whose key? Name a team");
+    if (expires && !read_expiry(&wish.expires_ms, expires))
+        return usage_error(k->args,
+                           "--expires wants a duration such as 720h, or an "
+                           "instant, found \"%s\"",
+                           expires);
+    if (key_store_new(&k->store, &wish, &made) != 0)
+        return failed(k);
+    return show(&made, k);
+}
+
+static int keys_rotate(struct keys_call *k)
 {
     const char *id = k->args->words[1];
-    size_t n = 0;
-    struct conf_key *keys =
-        arena_alloc(k->arena, k->conf->n_keys * sizeof(*keys));
+    const char *grace = option_value(k->args, "--grace");
+    struct key_made made;
+    int64_t grace_ms;
 
     if (!id)
         return usage_error(k->args, "which key? Give its id");
-    for (size_t i = 0; i < k->conf->n_keys; i++)
-        if (strcmp(k->conf->keys[i].id, id) != 0)
-            keys[n++] = k->conf->keys[i];
-    if (n == k->conf->n_keys) {
-        fprintf(stderr, "bijia keys: there is no key with the id \"%s\"\n", id);
+    if (!value_parse(&grace_ms, FIELD_DURATION, grace ? grace : DEFAULT_GRACE))
+        return usage_error(k->args,
+                           "--grace wants a duration such as 24h or 0s, found "
+                           "\"%s\"",
+                           grace);
+    if (key_store_rotate(&k->store, id, grace_ms, &made) != 0)
+        return failed(k);
+    fprintf(stderr,
+            grace_ms ? "Key %s is good for another %s.\n"
+                     : "Key %s is revoked.\n",
+            id, grace ? grace : DEFAULT_GRACE);
+    return show(&made, k);
+}
+
+static int keys_revoke(struct keys_call *k)
+{
+    const char *id = k->args->words[1];
+
+    if (!id)
+        return usage_error(k->args, "which key? Give its id");
+    if (key_store_revoke(&k->store, id) != 0)
+        return failed(k);
+    fprintf(stderr,
+            "Key %s is revoked; a running bijia refuses it within a second.\n",
+            id);
+    return 0;
+}
+
+static void print_key(const struct conf_key *key, int width)
+{
+    char at[TIME_TEXT] = "never";
+
+    if (key->expires_ms)
+        time_text(key->expires_ms, at);
+    if (key->expires_ms && key->expires_ms <= clock_unix_ms())
+        memcpy(at, "expired", sizeof("expired"));
+    printf("%-8s  %-*s  %-24s  %-24s  %s\n", key->id, width, key->team,
+           key->created ? key->created : "", at, key->name ? key->name : "");
+}
+
+static int keys_list(struct keys_call *k)
+{
+    static struct diag diag;
+    const struct conf *conf;
+    size_t width = strlen("TEAM");
+
+    if (conf_load(&conf, k->store.dir, k->store.arena, &diag) < 0) {
+        diag_print(&diag);
         return 1;
     }
-    if (write_keys(k, keys, n) != 0)
-        return 1;
-    fprintf(stderr,
-            "Key %s is revoked; a running bijia refuses it from SIGHUP on.\n",
-            id);
+    for (size_t i = 0; i < conf->n_keys; i++)
+        if (strlen(conf->keys[i].team) > width)
+            width = strlen(conf->keys[i].team);
+    printf("%-8s  %-*s  %-24s  %-24s  %s\n", "ID", (int)width, "TEAM",
+           "CREATED", "EXPIRES", "NAME");
+    for (size_t i = 0; i < conf->n_keys; i++)
+        print_key(&conf->keys[i], (int)width);
     return 0;
 }
 
 static const struct {
     const char *name;
-    int (*run)(const struct keys_call *k);
-    bool writes;
+    int (*run)(struct keys_call *k);
 } verbs[] = {
-    {"new", keys_new, true},
-    {"list", keys_list, false},
-    {"revoke", keys_revoke, true},
+    {"new", keys_new},
+    {"list", keys_list},
+    {"rotate", keys_rotate},
+    {"revoke", keys_revoke},
 };
-
-static int run_verb(size_t verb, struct keys_call *k)
-{
-    static struct diag diag;
-
-    if (verbs[verb].writes && dir_lock(k->dir) < 0) {
-        fprintf(stderr, "bijia keys: %s: %s\n", k->dir, strerror(errno));
-        return 1;
-    }
-    if (conf_load(&k->conf, k->dir, k->arena, &diag) < 0) {
-        diag_print(&diag);
-        return 1;
-    }
-    return verbs[verb].run(k);
-}
 
 static int run(const struct args *args)
 {
     struct keys_call k = {
         .args = args,
-        .dir = option_conf_dir(args, NULL),
+        .store = {.dir = option_conf_dir(args, NULL)},
     };
 
     for (size_t i = 0; args->n_words > 0 && i < ARRAY_LEN(verbs); i++) {
@@ -205,30 +159,36 @@ static int run(const struct args *args)
 
         if (strcmp(verbs[i].name, args->words[0]) != 0)
             continue;
-        k.arena = arena_new();
-        status = run_verb(i, &k);
-        arena_free(k.arena);
+        k.store.arena = arena_new();
+        status = verbs[i].run(&k);
+        arena_free(k.store.arena);
         return status;
     }
-    return usage_error(args, "new, list or revoke?");
+    return usage_error(args, "new, list, rotate or revoke?");
 }
 
 static const struct option_row options[] = {
     OPTION_CONF,
     {"--name", "NAME", "with new: whose key it is, for people"},
+    {"--expires", "WHEN", "with new: 720h, or an instant; else never"},
+    {"--grace", "TIME",
+     "with rotate: how long the old key stays good; " DEFAULT_GRACE
+     " unless said"},
 };
 
 extern const struct command command_keys;
 const struct command command_keys = {
     .name = "keys",
-    .usage = "new TEAM [--name NAME] | list | revoke ID",
-    .help = "make, list and revoke the keys of teams",
+    .usage = "new TEAM [--name NAME] [--expires WHEN] | list | rotate ID "
+             "[--grace TIME] | revoke ID",
+    .help = "make, list, rotate and revoke the keys of teams",
     .more = "new    prints a key on stdout, once: it cannot be shown again.\n"
             "       Stored are its id and a digest made with the pepper, a\n"
             "       secret file that is drawn with the first key.\n"
-            "list   shows ids, teams and names.\n"
+            "list   shows ids, teams, names and when they end.\n"
+            "rotate makes a key's successor; the old one goes after a while.\n"
             "revoke takes a key out of keys.yaml.\n"
-            "A running bijia follows on SIGHUP.",
+            "A running bijia follows within a second.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .words_most = 2,

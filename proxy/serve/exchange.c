@@ -26,7 +26,7 @@ static void exchange_check(const struct exchange *x)
     ENSURE(!calling || x->state == EXCHANGE_TRYING ||
            x->state == EXCHANGE_ANSWERING); /* (2) */
     ENSURE(x->place == (x->state >= EXCHANGE_RESERVED &&
-                        x->state < EXCHANGE_SETTLED)); /* (3) */
+                        x->state < EXCHANGE_SETTLED));       /* (3) */
     ENSURE(!x->gate.entered || x->state < EXCHANGE_SETTLED); /* (6) */
 #else
     (void)x;

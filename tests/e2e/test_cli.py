@@ -65,8 +65,8 @@ def test_the_program_tells_its_commands_and_its_version():
     (["explain", "--team"], "--team wants a value"),
     (["explain", "--json=1"], "--json takes no value"),
     (["explain", "--at", "noon"], "--at wants an instant"),
-    (["keys"], "new, list or revoke?"),
-    (["keys", "burn"], "new, list or revoke?"),
+    (["keys"], "new, list, rotate or revoke?"),
+    (["keys", "burn"], "new, list, rotate or revoke?"),
 ])
 def test_a_wrong_call_is_told_how_it_goes(words, told):
     done = bijia(*words)

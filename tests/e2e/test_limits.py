@@ -229,9 +229,16 @@ def test_a_place_comes_back_whatever_the_end_is(start, sim):
 # of vendors
 
 
-def vendor_limits(words):
+PAIR = [MODEL, "kimi/kimi-k3"]      # a cheap one and a dear one
+
+
+def vendor_limits(words=None):
+    """The alias "pair", and limits of the vendor of the cheap one."""
     def edit(proxy):
-        proxy.replace("vendors.yaml", "\n  deepseek:\n", "\n  deepseek:\n    limits: {%s}\n" % words)
+        proxy.replace("policy.yaml", DEMO, DEMO + "    aliases: {pair: [%s]}\n" % ", ".join(PAIR))
+        if words:
+            proxy.replace("vendors.yaml", "\n  deepseek:\n",
+                          "\n  deepseek:\n    limits: {%s}\n" % words)
     return edit
 
 
@@ -244,8 +251,7 @@ def line_of(proxy, answer):
 def test_an_offer_at_the_vendors_limit_is_passed_over_before_it_fails(start, sim):
     sim.order("*", latency_ms=400)
     proxy = start(edit=vendor_limits("concurrency: 2"))
-    models = "chat"
-    answers = many(6, lambda: proxy.chat(model=models))
+    answers = many(6, lambda: proxy.chat(model="pair"))
     assert [a.status for a in answers] == [200] * 6
     bills = sim.bills()
     assert sum(b["vendor"] == "deepseek" for b in bills) == 2 and len(bills) == 6
@@ -257,7 +263,7 @@ def test_an_offer_at_the_vendors_limit_is_passed_over_before_it_fails(start, sim
 
 def test_requests_a_minute_of_a_vendor_are_kept(start, sim):
     proxy = start(edit=vendor_limits("rpm: 2"))
-    assert [proxy.chat(model="chat").status for _ in range(5)] == [200] * 5
+    assert [proxy.chat(model="pair").status for _ in range(5)] == [200] * 5
     assert sum(b["vendor"] == "deepseek" for b in sim.bills()) == 2
     refused = proxy.chat(model=MODEL)
     assert refused.status == 503 and 1 <= int(refused.headers["retry-after"]) <= 30
@@ -266,15 +272,15 @@ def test_requests_a_minute_of_a_vendor_are_kept(start, sim):
 
 def test_how_many_at_a_time_is_learnt_from_the_vendors_429(start, sim):
     """A vendor that takes 3 at a time and says nothing of it beforehand."""
-    proxy = start()
+    proxy = start(edit=vendor_limits())
     sim.order("deepseek", latency_ms=300)
     sim.order("deepseek", skip=3, times=3, error_class="rate_limit", retry_after=0.2)
-    assert {a.status for a in many(6, lambda: proxy.chat(model="chat"))} == {200}
+    assert {a.status for a in many(6, lambda: proxy.chat(model="pair"))} == {200}
     refused = sum(b["end"] == "refused" for b in sim.bills(vendor="deepseek"))
     assert refused >= 1
     time.sleep(0.6)
     before = len(sim.bills(vendor="deepseek"))
-    answers = many(6, lambda: proxy.chat(model="chat"))
+    answers = many(6, lambda: proxy.chat(model="pair"))
     assert {a.status for a in answers} == {200}
     new = sim.bills(vendor="deepseek")[before:]
     assert 1 <= len(new) < 6 and all(b["end"] == "complete" for b in new)
@@ -283,12 +289,12 @@ def test_how_many_at_a_time_is_learnt_from_the_vendors_429(start, sim):
 def test_a_bucket_that_the_vendor_calls_empty_rests_its_key(start, sim):
     sim.order("deepseek", headers={"x-ratelimit-remaining-requests": "0",
                                    "x-ratelimit-reset-requests": "800ms"})
-    proxy = start()
-    first, second = proxy.chat(), proxy.chat()
+    proxy = start(edit=vendor_limits())
+    first, second = proxy.chat(model="pair"), proxy.chat(model="pair")
     assert first.headers["x-bijia-vendor"] == "deepseek"
     assert second.headers["x-bijia-vendor"] != "deepseek"
     time.sleep(0.9)
-    assert proxy.chat().headers["x-bijia-vendor"] == "deepseek"
+    assert proxy.chat(model="pair").headers["x-bijia-vendor"] == "deepseek"
 
 
 # one team against another

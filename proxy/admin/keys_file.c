@@ -1,4 +1,4 @@
-#include "cli/keys_file.h"
+#include "admin/keys_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,7 @@
 
 #include "base/fatal.h"
 #include "base/file.h"
-
-#include "cli/options.h"
+#include "base/time.h"
 
 enum {
     ENTRY_BYTES = 2048, /* of one key, at most */
@@ -39,6 +38,8 @@ static size_t add_quoted(char *out, const char *text)
 
 static size_t add_key(char *out, const struct conf_key *k)
 {
+    char expires[TIME_TEXT] = "";
+
     const struct {
         const char *word, *text;
     } words[] = {
@@ -47,9 +48,13 @@ static size_t add_key(char *out, const struct conf_key *k)
         {"\n  name: ", k->name},
         {"\n  digest: ", k->digest},
         {"\n  created: ", k->created},
+        {"\n  expires: ", expires},
     };
 
     size_t len = 0;
+
+    if (k->expires_ms)
+        time_text(k->expires_ms, expires);
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         size_t n = strlen(words[i].word);
@@ -100,7 +105,8 @@ static int pepper_draw(const char *path, struct arena *a)
     return status;
 }
 
-int pepper_load(struct hmac_key *out, const struct conf *conf, struct arena *a)
+int pepper_load(struct hmac_key *out, const struct conf *conf, struct arena *a,
+                const char **why)
 {
     const char *name = pepper_path(conf, a);
     const char *path =
@@ -111,11 +117,11 @@ int pepper_load(struct hmac_key *out, const struct conf *conf, struct arena *a)
 
     /* with keys there, a lost pepper must be found, not replaced */
     if (conf->n_keys == 0 && pepper_draw(path, a) < 0 && errno != EEXIST) {
-        fprintf(stderr, "bijia keys: %s cannot be made: %s\n", path,
-                strerror(errno));
+        *why = arena_printf(a, "%s cannot be made: %s", path, strerror(errno));
         return -1;
     }
     status = pepper_read(out, &from, conf->dir, &secrets_of_process, a, diag);
-    diag_print(diag);
+    if (status < 0)
+        *why = diag->text;
     return status;
 }
