@@ -249,8 +249,10 @@ def line_of(proxy, answer):
 
 
 def test_an_offer_at_the_vendors_limit_is_passed_over_before_it_fails(start, sim):
-    sim.order("*", latency_ms=400)
     proxy = start(edit=vendor_limits("concurrency: 2"))
+    proxy.chat(model=MODEL)
+    sim.reset()
+    sim.order("*", latency_ms=600)
     answers = many(6, lambda: proxy.chat(model="pair"))
     assert [a.status for a in answers] == [200] * 6
     bills = sim.bills()
@@ -258,7 +260,7 @@ def test_an_offer_at_the_vendors_limit_is_passed_over_before_it_fails(start, sim
     lines = [line_of(proxy, a) for a in answers]
     assert all(len(line["attempts"]) == 1 for line in lines)
     whys = {o["why"] for line in lines for o in line["others"] if o["vendor"] == "deepseek"}
-    assert whys == {"headroom"}
+    assert "headroom" in whys       # those who came later saw it when they decided
 
 
 def test_requests_a_minute_of_a_vendor_are_kept(start, sim):
