@@ -237,6 +237,7 @@ static struct reader *new_reader(struct attempt *t)
 
     r->show_usage = x->show_usage;
     r->stream_asked = x->stream;
+    r->created_s = x->at_unix_ms / 1000;
     r->event_limit = (size_t)c->event_bytes;
     r->answer_limit = (size_t)c->answer_bytes;
     r->say = x->stream ? say : say_whole;
@@ -308,7 +309,7 @@ static struct attempt *attempt_new(struct exchange *x, const struct verdict *v,
 
     t->exchange = x;
     t->offer = v->offer;
-    t->manner = &vendor->manner;
+    t->manner = &v->offer->manner;
     t->key = key;
     t->place = reserved->place;
     t->bounds = reserved->bounds;
@@ -338,7 +339,7 @@ static bool launch(struct attempt *t, struct health_ticket ticket)
     t->ticket = ticket;
     x->attempts[x->n_attempts++] = t;
     x->now = t;
-    t->fault = t->manner->adapter->write(&wire, t->manner, t->offer->model,
+    t->fault = t->manner->adapter->write(&wire, t->manner, t->offer->sent_as,
                                          x->chat, x->early, &why);
     reserve_intend(t);
     if (t->fault) { /* decide() asks refuses(): not expected */
