@@ -112,51 +112,81 @@ static inline __m128i all_if(bool set)
     return _mm_set1_epi8(set ? -1 : 0);
 }
 
-/* Counts blocks of sixteen ASCII characters at p; stops before a block with
- * anything else in it. `slash`: a backslash is something else. */
+/* Counts of a stretch of blocks: a byte for each lane, before it is full. */
+struct lanes {
+    __m128i latins, words, digits, spaces, runs;
+    __m128i latin, space; /* of the block before: runs may go on */
+};
+
+static inline void lanes_add(struct lanes *l, __m128i v, __m128i valid)
+{
+    __m128i letters = _mm_or_si128(v, _mm_set1_epi8(0x20));
+    __m128i latin = _mm_and_si128(within(letters, 'a', 25), valid);
+    __m128i space = _mm_and_si128(within(v, 0, 0x20), valid);
+    __m128i digit = _mm_and_si128(within(v, '0', 9), valid);
+
+    l->latins = _mm_sub_epi8(l->latins, latin);
+    l->spaces = _mm_sub_epi8(l->spaces, space);
+    l->digits = _mm_sub_epi8(l->digits, digit);
+    l->words = _mm_sub_epi8(l->words, starts(latin, l->latin));
+    l->runs = _mm_sub_epi8(l->runs, starts(space, l->space));
+    l->latin = latin;
+    l->space = space;
+}
+
+static void lanes_end(const struct lanes *l, struct tally *t, const char *from,
+                      const char *p)
+{
+    int64_t latins = sum(l->latins), digits = sum(l->digits),
+            spaces = sum(l->spaces);
+
+    t->of[SCRIPT_LATIN] += latins;
+    t->of[SCRIPT_DIGIT] += digits;
+    t->of[SCRIPT_SPACE] += spaces;
+    t->of[SCRIPT_PUNCT] += (p - from) - latins - digits - spaces;
+    t->words += sum(l->words);
+    t->runs += sum(l->runs);
+    t->last = ascii_script((unsigned char)p[-1]);
+}
+
+/* The first n bytes of a block. */
+static inline __m128i first_bytes(int n)
+{
+    static const signed char keep[32] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                         -1, -1, -1, -1, -1, -1, -1, -1};
+
+    return load((const char *)keep + 16 - n);
+}
+
+/* Counts ASCII characters at p by blocks of sixteen; stops at anything else,
+ * or near the end. `slash`: a backslash is something else. */
 static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
                                 bool slash)
 {
     enum {
-        ROUND = 255 * 16 /* bytes until a byte that counts is full */
+        ROUND = 254 * 16 /* bytes until a lane is nearly full */
     };
 
-    const __m128i zero = _mm_setzero_si128();
-    __m128i latin = all_if(t->last == SCRIPT_LATIN), was_latin;
-    __m128i space = all_if(t->last == SCRIPT_SPACE), was_space;
-    const char *from;
+    const __m128i odd = slash ? _mm_set1_epi8('\\') : _mm_set1_epi8(-1);
+    int n = 16;
 
-    do {
-        __m128i latins = zero, words = zero, digits = zero, spaces = zero,
-                runs = zero;
+    while (n == 16 && end - p >= 16) {
+        struct lanes l = {.latin = all_if(t->last == SCRIPT_LATIN),
+                          .space = all_if(t->last == SCRIPT_SPACE)};
+        const char *from = p;
 
-        for (from = p; end - p >= 16 && p - from < ROUND; p += 16) {
+        for (; n == 16 && end - p >= 16 && p - from < ROUND; p += n) {
             __m128i v = load(p);
-            __m128i odd = slash ? _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')) : zero;
+            unsigned stop = (unsigned)_mm_movemask_epi8(
+                _mm_or_si128(v, _mm_cmpeq_epi8(v, odd)));
 
-            if (_mm_movemask_epi8(_mm_or_si128(v, odd)))
-                break;
-            was_latin = latin;
-            was_space = space;
-            latin = within(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
-            space = within(v, 0, 0x20);
-            latins = _mm_sub_epi8(latins, latin);
-            spaces = _mm_sub_epi8(spaces, space);
-            digits = _mm_sub_epi8(digits, within(v, '0', 9));
-            words = _mm_sub_epi8(words, starts(latin, was_latin));
-            runs = _mm_sub_epi8(runs, starts(space, was_space));
+            if (stop)
+                n = __builtin_ctz(stop);
+            lanes_add(&l, v, stop ? first_bytes(n) : _mm_set1_epi8(-1));
         }
-        if (p == from)
-            break;
-        t->of[SCRIPT_LATIN] += sum(latins);
-        t->of[SCRIPT_DIGIT] += sum(digits);
-        t->of[SCRIPT_SPACE] += sum(spaces);
-        t->of[SCRIPT_PUNCT] +=
-            (p - from) - sum(latins) - sum(digits) - sum(spaces);
-        t->words += sum(words);
-        t->runs += sum(runs);
-        t->last = ascii_script((unsigned char)p[-1]);
-    } while (p - from == ROUND);
+        if (p > from)
+            lanes_end(&l, t, from, p);
+    }
     return p;
 }
 
@@ -224,74 +254,37 @@ static const char *triple_blocks(struct tally *t, const char *p,
 
 #endif
 
-/* What an ASCII character at p is, an escape undone unless it is of hex
- * digits: then, and for other characters, 0. *past is set behind it. */
-static inline unsigned simple_at(const char *p, const char *end, bool escaped,
-                                 const char **past)
+/* What stands for one character of ASCII: \n, \", \t ... */
+static inline enum script escape_script(char c)
 {
-    unsigned char c = (unsigned char)*p;
-
-    *past = p + 1;
-    if (c >= 0x80)
-        return 0;
-    if (c != '\\' || !escaped || end - p < 2)
-        return c;
-    *past = p + 2;
-    c = (unsigned char)p[1];
-    if (c == 'u')
-        return 0;
-    return c >= 'a' ? ' ' : c; /* b, f, n, r and t are white space */
+    return c == 'n' || c == 't' || c == 'r' || c == 'b' || c == 'f'
+               ? SCRIPT_SPACE
+               : SCRIPT_PUNCT;
 }
 
-/* Counts ASCII characters one by one, without branches on what they are: up
- * to as many as make it worth a look for a block of them. */
-static const char *simple_run(struct tally *t, const char *p, const char *end,
-                              bool escaped)
+/* Counts what ascii_blocks() stopped at: an escape, wide characters, or the
+ * last bytes of the text. */
+static const char *others(struct tally *t, const char *p, const char *end,
+                          bool escaped)
 {
-    const char *stop = end - p > 64 ? p + 64 : end, *past;
-    unsigned was_latin = t->last == SCRIPT_LATIN;
-    unsigned was_space = t->last == SCRIPT_SPACE;
-    unsigned latins = 0, words = 0, digits = 0, spaces = 0, runs = 0, all = 0;
-    unsigned c, last = 0;
+    do {
+        unsigned char c = (unsigned char)*p;
+        const char *past = p;
 
-    for (; p < stop && (c = simple_at(p, end, escaped, &past)) != 0; p = past) {
-        unsigned latin = (c | 0x20) - 'a' < 26, space = c <= 0x20;
-
-        latins += latin;
-        words += latin & ~was_latin;
-        digits += c - '0' < 10;
-        spaces += space;
-        runs += space & ~was_space;
-        was_latin = latin;
-        was_space = space;
-        last = c;
-        all++;
-    }
-    if (all)
-        t->last = ascii_script(last);
-    t->of[SCRIPT_LATIN] += latins;
-    t->of[SCRIPT_DIGIT] += digits;
-    t->of[SCRIPT_SPACE] += spaces;
-    t->of[SCRIPT_PUNCT] += all - latins - digits - spaces;
-    t->words += words;
-    t->runs += runs;
-    return p;
-}
-
-/* Counts what blocks of ASCII left: at least one character. */
-static const char *mixed(struct tally *t, const char *p, const char *end,
-                         bool escaped)
-{
-    const char *past = simple_run(t, p, end, escaped);
-
-    if (past > p)
-        return past;
-    past = triple_blocks(t, p, end);
-    if (past > p)
-        return past;
-    do /* Chinese that was sent as ASCII is all escapes */
-        count(t, script_of(json_character(&p, end)));
-    while (escaped && end - p > 1 && p[0] == '\\' && p[1] == 'u');
+        if (c < 0x80 && !(escaped && c == '\\')) {
+            count(t, ascii_script(c));
+            p++;
+        } else if (c == '\\' && end - p >= 2 && p[1] != 'u') {
+            count(t, escape_script(p[1]));
+            p += 2;
+        } else {
+            if (c >= 0xe0)
+                past = triple_blocks(t, p, end);
+            if (past == p)
+                count(t, script_of(json_character(&past, end)));
+            p = past;
+        }
+    } while (p < end && (end - p < 16 || (unsigned char)*p >= 0x80));
     return p;
 }
 
@@ -306,7 +299,7 @@ void text_count_add(struct text_count *c, struct json_text text,
     while (p < end) {
         p = ascii_blocks(&t, p, end, text.escaped);
         if (p < end)
-            p = mixed(&t, p, end, text.escaped);
+            p = others(&t, p, end, text.escaped);
     }
     c->han += t.of[SCRIPT_HAN];
     c->kana += t.of[SCRIPT_KANA];
