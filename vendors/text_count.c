@@ -63,11 +63,23 @@ static inline enum script script_of(uint32_t c)
     return blocks[low].script;
 }
 
+#ifdef __SSE2__
+/* Counts of ASCII by blocks of sixteen: a byte for each lane. */
+struct lanes {
+    __m128i latins, words, digits, spaces, runs;
+    int64_t bytes; /* that went through */
+    int adds;      /* until a lane might be full */
+};
+#endif
+
 /* Counts as they grow: by script, and the runs apart. */
 struct tally {
     int64_t of[SCRIPT_COUNT];
     int64_t words, runs;
     enum script last;
+#ifdef __SSE2__
+    struct lanes lanes;
+#endif
 };
 
 static inline void count(struct tally *t, enum script script)
@@ -112,41 +124,20 @@ static inline __m128i all_if(bool set)
     return _mm_set1_epi8(set ? -1 : 0);
 }
 
-/* Counts of a stretch of blocks: a byte for each lane, before it is full. */
-struct lanes {
-    __m128i latins, words, digits, spaces, runs;
-    __m128i latin, space; /* of the block before: runs may go on */
-};
-
-static inline void lanes_add(struct lanes *l, __m128i v, __m128i valid)
+/* What the lanes hold becomes part of the tally. */
+static void lanes_settle(struct tally *t)
 {
-    __m128i letters = _mm_or_si128(v, _mm_set1_epi8(0x20));
-    __m128i latin = _mm_and_si128(within(letters, 'a', 25), valid);
-    __m128i space = _mm_and_si128(within(v, 0, 0x20), valid);
-    __m128i digit = _mm_and_si128(within(v, '0', 9), valid);
-
-    l->latins = _mm_sub_epi8(l->latins, latin);
-    l->spaces = _mm_sub_epi8(l->spaces, space);
-    l->digits = _mm_sub_epi8(l->digits, digit);
-    l->words = _mm_sub_epi8(l->words, starts(latin, l->latin));
-    l->runs = _mm_sub_epi8(l->runs, starts(space, l->space));
-    l->latin = latin;
-    l->space = space;
-}
-
-static void lanes_end(const struct lanes *l, struct tally *t, const char *from,
-                      const char *p)
-{
+    struct lanes *l = &t->lanes;
     int64_t latins = sum(l->latins), digits = sum(l->digits),
             spaces = sum(l->spaces);
 
     t->of[SCRIPT_LATIN] += latins;
     t->of[SCRIPT_DIGIT] += digits;
     t->of[SCRIPT_SPACE] += spaces;
-    t->of[SCRIPT_PUNCT] += (p - from) - latins - digits - spaces;
+    t->of[SCRIPT_PUNCT] += l->bytes - latins - digits - spaces;
     t->words += sum(l->words);
     t->runs += sum(l->runs);
-    t->last = ascii_script((unsigned char)p[-1]);
+    *l = (struct lanes){.adds = 0};
 }
 
 /* The first n bytes of a block. */
@@ -163,30 +154,38 @@ static inline __m128i first_bytes(int n)
 static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
                                 bool slash)
 {
-    enum {
-        ROUND = 254 * 16 /* bytes until a lane is nearly full */
-    };
-
     const __m128i odd = slash ? _mm_set1_epi8('\\') : _mm_set1_epi8(-1);
-    int n = 16;
+    __m128i latin = all_if(t->last == SCRIPT_LATIN), was_latin;
+    __m128i space = all_if(t->last == SCRIPT_SPACE), was_space;
+    struct lanes *l = &t->lanes;
+    const char *from = p;
 
-    while (n == 16 && end - p >= 16) {
-        struct lanes l = {.latin = all_if(t->last == SCRIPT_LATIN),
-                          .space = all_if(t->last == SCRIPT_SPACE)};
-        const char *from = p;
+    for (int n = 16; n == 16 && end - p >= 16; p += n) {
+        __m128i v = load(p), valid = _mm_set1_epi8(-1);
+        unsigned stop = (unsigned)_mm_movemask_epi8(
+            _mm_or_si128(v, _mm_cmpeq_epi8(v, odd)));
 
-        for (; n == 16 && end - p >= 16 && p - from < ROUND; p += n) {
-            __m128i v = load(p);
-            unsigned stop = (unsigned)_mm_movemask_epi8(
-                _mm_or_si128(v, _mm_cmpeq_epi8(v, odd)));
-
-            if (stop)
-                n = __builtin_ctz(stop);
-            lanes_add(&l, v, stop ? first_bytes(n) : _mm_set1_epi8(-1));
+        if (stop) {
+            n = __builtin_ctz(stop);
+            valid = first_bytes(n);
         }
-        if (p > from)
-            lanes_end(&l, t, from, p);
+        if (++l->adds == 255)
+            lanes_settle(t);
+        was_latin = latin;
+        was_space = space;
+        latin = within(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
+        latin = _mm_and_si128(latin, valid);
+        space = _mm_and_si128(within(v, 0, 0x20), valid);
+        l->latins = _mm_sub_epi8(l->latins, latin);
+        l->spaces = _mm_sub_epi8(l->spaces, space);
+        l->digits =
+            _mm_sub_epi8(l->digits, _mm_and_si128(within(v, '0', 9), valid));
+        l->words = _mm_sub_epi8(l->words, starts(latin, was_latin));
+        l->runs = _mm_sub_epi8(l->runs, starts(space, was_space));
+        l->bytes += n;
     }
+    if (p > from)
+        t->last = ascii_script((unsigned char)p[-1]);
     return p;
 }
 
@@ -235,6 +234,11 @@ static const char *triple_blocks(struct tally *t, const char *p,
 }
 
 #else
+
+static void lanes_settle(struct tally *t)
+{
+    (void)t;
+}
 
 static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
                                 bool slash)
@@ -301,6 +305,7 @@ void text_count_add(struct text_count *c, struct json_text text,
         if (p < end)
             p = others(&t, p, end, text.escaped);
     }
+    lanes_settle(&t);
     c->han += t.of[SCRIPT_HAN];
     c->kana += t.of[SCRIPT_KANA];
     c->hangul += t.of[SCRIPT_HANGUL];

@@ -8,9 +8,9 @@
  *
  * The first 4 KiB of text are counted whole. Each further doubling of the
  * length is sampled: it is cut into strata, of each of which one window of
- * 1 KiB is counted (of the first doubling 1 of 4, of the next 1 of 8, ...),
+ * 256 bytes is counted (one of 4 up to 64 KiB, then one of 8, of 16 ...),
  * chosen by a fixed hash, each with equal chance. A doubling's counts are
- * scaled by its length over the length sampled: 512 KiB cost 64 KiB of
+ * scaled by its length over the length sampled: 512 KiB cost 43 KiB of
  * counting, and the result depends on nothing but the text.
  */
 #pragma once
