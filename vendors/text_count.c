@@ -1,5 +1,7 @@
 #include "vendors/text_count.h"
 
+#include "base/attr.h"
+
 #ifdef __SSE2__
 #    include <emmintrin.h>
 #endif
@@ -149,43 +151,74 @@ static inline __m128i first_bytes(int n)
     return load((const char *)keep + 16 - n);
 }
 
-/* Counts ASCII characters at p by blocks of sixteen; stops at anything else,
- * or near the end. `slash`: a backslash is something else. */
-static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
-                                bool slash)
+/* The bytes of a block before the first that is no ASCII, or an escape that is
+ * not simply a backslash and one character within the block. */
+static inline int simple_bytes(__m128i v, unsigned slashes)
 {
-    const __m128i odd = slash ? _mm_set1_epi8('\\') : _mm_set1_epi8(-1);
+    unsigned stop = (unsigned)_mm_movemask_epi8(v);
+
+    if (slashes) {
+        unsigned hex =
+            (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('u')));
+
+        stop |= slashes & (hex >> 1 | slashes >> 1 | 0x8000);
+    }
+    return stop ? __builtin_ctz(stop) : 16;
+}
+
+/* Counts ASCII characters at p by blocks of sixteen; stops at what is not
+ * simple, or near the end. `escaped`: a backslash stands with the next byte
+ * for one character, white space if that is a letter. */
+static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
+                                bool escaped)
+{
+    const __m128i slash =
+        escaped ? _mm_set1_epi8('\\') : _mm_set1_epi8(-128); /* never */
     __m128i latin = all_if(t->last == SCRIPT_LATIN), was_latin;
     __m128i space = all_if(t->last == SCRIPT_SPACE), was_space;
     struct lanes *l = &t->lanes;
     const char *from = p;
+    int n = 16;
 
-    for (int n = 16; n == 16 && end - p >= 16; p += n) {
-        __m128i v = load(p), valid = _mm_set1_epi8(-1);
-        unsigned stop = (unsigned)_mm_movemask_epi8(
-            _mm_or_si128(v, _mm_cmpeq_epi8(v, odd)));
+    for (; n == 16 && end - p >= 16; p += n) {
+        __m128i v = load(p), valid, letters, after, spaces;
+        __m128i slashes = _mm_cmpeq_epi8(v, slash);
+        unsigned backslashes = (unsigned)_mm_movemask_epi8(slashes);
 
-        if (stop) {
-            n = __builtin_ctz(stop);
-            valid = first_bytes(n);
-        }
+        n = simple_bytes(v, backslashes);
+        if (n == 0)
+            break;
         if (++l->adds == 255)
             lanes_settle(t);
+        valid = n == 16 ? _mm_set1_epi8(-1) : first_bytes(n);
         was_latin = latin;
         was_space = space;
-        latin = within(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
-        latin = _mm_and_si128(latin, valid);
-        space = _mm_and_si128(within(v, 0, 0x20), valid);
+        letters = within(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
+        letters = _mm_and_si128(letters, valid);
+        after = _mm_slli_si128(slashes, 1);
+        latin = _mm_andnot_si128(after, letters);
+        after = _mm_and_si128(after, letters);
+        spaces = _mm_or_si128(_mm_and_si128(within(v, 0, 0x20), valid), after);
+        space = _mm_or_si128(spaces, _mm_srli_si128(after, 1));
         l->latins = _mm_sub_epi8(l->latins, latin);
-        l->spaces = _mm_sub_epi8(l->spaces, space);
+        l->spaces = _mm_sub_epi8(l->spaces, spaces);
         l->digits =
             _mm_sub_epi8(l->digits, _mm_and_si128(within(v, '0', 9), valid));
         l->words = _mm_sub_epi8(l->words, starts(latin, was_latin));
         l->runs = _mm_sub_epi8(l->runs, starts(space, was_space));
         l->bytes += n;
+        if (backslashes)
+            l->bytes -= __builtin_popcount(backslashes & ((1u << n) - 1));
     }
-    if (p > from)
-        t->last = ascii_script((unsigned char)p[-1]);
+    if (p > from) {
+        int last = (n > 0 ? n : 16) - 1;
+
+        t->last = SCRIPT_OTHER;
+        if (_mm_movemask_epi8(latin) >> last & 1)
+            t->last = SCRIPT_LATIN;
+        else if (_mm_movemask_epi8(space) >> last & 1)
+            t->last = SCRIPT_SPACE;
+    }
     return p;
 }
 

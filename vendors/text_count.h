@@ -8,9 +8,9 @@
  *
  * The first 4 KiB of text are counted whole. Each further doubling of the
  * length is sampled: it is cut into strata, of each of which one window of
- * 256 bytes is counted (one of 4 up to 64 KiB, then one of 8, of 16 ...),
+ * 256 bytes is counted (one of 8 up to 32 KiB, then one of 16, of 32 ...),
  * chosen by a fixed hash, each with equal chance. A doubling's counts are
- * scaled by its length over the length sampled: 512 KiB cost 43 KiB of
+ * scaled by its length over the length sampled: 512 KiB cost 16 KiB of
  * counting, and the result depends on nothing but the text.
  */
 #pragma once

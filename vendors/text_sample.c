@@ -6,8 +6,8 @@
 enum {
     WINDOW = 256,
     WHOLE = 16 * WINDOW, /* so much is counted without gaps */
-    EVEN = 16 * WHOLE,   /* up to here one window of so many: */
-    FIRST_CELLS = 4,     /* ... then of twice as many in each doubling */
+    EVEN = 8 * WHOLE,    /* up to here one window of so many: */
+    FIRST_CELLS = 8,     /* ... then of twice as many in each doubling */
     ESCAPE_MAX = 6,      /* bytes of \u4f60 */
 };
 
