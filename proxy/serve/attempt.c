@@ -125,6 +125,8 @@ static enum fault on_head(void *watcher, const struct http_head *head)
     if (head->status >= 400)
         return FAULT_NONE; /* the reader sorts it */
     t->reader->stream = x->stream && has_type(head, "text/event-stream");
+    if (head->body_len > 0)
+        t->reader->length_hint = (size_t)head->body_len;
     if (!t->reader->stream && !has_type(head, "application/json"))
         return FAULT_GARBLED;
     if (!x->stream)
