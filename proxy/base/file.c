@@ -110,13 +110,13 @@ void dir_unlock(int lock)
     close(lock);
 }
 
-char *stdin_read(size_t *len, size_t most, struct arena *a)
+static char *read_all(int fd, size_t *len, size_t most, struct arena *a)
 {
     size_t size = FIRST_READ, used = 0;
     char *bytes = arena_alloc(a, size + 1);
 
     for (;;) {
-        ssize_t n = read(STDIN_FILENO, bytes + used, size - used);
+        ssize_t n = read(fd, bytes + used, size - used);
 
         if (n < 0 && errno != EINTR)
             return NULL;
@@ -137,4 +137,20 @@ char *stdin_read(size_t *len, size_t most, struct arena *a)
     }
     *len = used;
     return bytes;
+}
+
+char *stdin_read(size_t *len, size_t most, struct arena *a)
+{
+    return read_all(STDIN_FILENO, len, most, a);
+}
+
+char *file_read(const char *path, size_t *len, size_t most, struct arena *a)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *bytes;
+
+    if (fd < 0)
+        return NULL;
+    bytes = read_all(fd, len, most, a);
+    return close_after(fd, bytes ? 0 : -1) == 0 ? bytes : NULL;
 }

@@ -24,3 +24,6 @@ void dir_unlock(int lock);
 /* All of standard input, NUL-terminated, or NULL and errno (EFBIG: more than
  * `most` bytes). */
 char *stdin_read(size_t *len, size_t most, struct arena *a);
+
+/* All of a file, the same way. */
+char *file_read(const char *path, size_t *len, size_t most, struct arena *a);

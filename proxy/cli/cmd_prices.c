@@ -254,7 +254,7 @@ static int run(const struct args *args)
 {
     struct prices_call call;
     struct board b = {.call = &call};
-    int status = prices_open(&call, args);
+    int status = prices_open(&call, args, NULL);
 
     if (status != 0)
         return status;
@@ -283,10 +283,9 @@ static const struct option_row options[] = {
 };
 
 static const struct command *const inner[] = {
-    &command_prices_history,
+    &command_prices_history, &command_prices_diff,
 
-    &command_prices_cost,
-    &command_prices_import,
+    &command_prices_cost,    &command_prices_import, &command_prices_war,
 };
 
 extern const struct command command_prices;

@@ -12,7 +12,7 @@ enum {
     INSTANT_DAY = sizeof("2026-11-22") - 1,
 };
 
-int prices_open(struct prices_call *p, const struct args *args)
+int prices_open(struct prices_call *p, const struct args *args, const char *dir)
 {
     static struct diag diag;
     const char *when = option_find(args, "--at");
@@ -23,7 +23,7 @@ int prices_open(struct prices_call *p, const struct args *args)
                            "--at wants an instant such as "
                            "2026-11-22T09:00:00Z, not \"%s\"",
                            when);
-    if (snapshot_load(&p->s, option_conf_dir(args, NULL), 1,
+    if (snapshot_load(&p->s, dir ? dir : option_conf_dir(args, NULL), 1,
                       &secrets_of_process, &diag) < 0) {
         diag_print(&diag);
         return 1;

@@ -18,9 +18,10 @@ struct prices_call {
     int64_t at_unix_ms;
 };
 
-/* Loads the configuration, reads --at if the command has it. Returns 0, or
- * the exit status after telling what is wrong. */
-int prices_open(struct prices_call *p, const struct args *args) MUST_CHECK;
+/* Loads the configuration, reads --at if the command has it. `dir` NULL: the
+ * usual one. Returns 0, or the exit status after telling what is wrong. */
+int prices_open(struct prices_call *p, const struct args *args,
+                const char *dir) MUST_CHECK;
 void prices_close(struct prices_call *p);
 
 /* The currency of --currency, else of the policy. False: told. */

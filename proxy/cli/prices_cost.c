@@ -6,11 +6,8 @@
  * function that chooses and bills.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json_scan.h"
@@ -257,22 +254,13 @@ static void answer_table(const struct item *item, const struct priced *p,
 static const char *take_input(const struct prices_call *p, size_t *len)
 {
     const char *name = option_value(p->args, "--usage");
-    char *bytes;
+    bool from_file = name && strcmp(name, "-") != 0;
+    char *bytes = from_file ? file_read(name, len, USAGE_BYTES_MOST, p->arena)
+                            : stdin_read(len, USAGE_BYTES_MOST, p->arena);
 
-    if (name && strcmp(name, "-") != 0) {
-        int fd = open(name, O_RDONLY | O_CLOEXEC);
-
-        if (fd < 0 || dup2(fd, STDIN_FILENO) < 0) {
-            fprintf(stderr, "bijia prices cost: %s: %s\n", name,
-                    strerror(errno));
-            return NULL;
-        }
-        close(fd);
-    }
-    bytes = stdin_read(len, USAGE_BYTES_MOST, p->arena);
     if (!bytes)
-        fprintf(stderr, "bijia prices cost: the usage cannot be read: %s\n",
-                strerror(errno));
+        fprintf(stderr, "bijia prices cost: %s: %s\n",
+                from_file ? name : "stdin", strerror(errno));
     return bytes;
 }
 
@@ -323,7 +311,7 @@ static int run(const struct args *args)
     const char *name = option_value(args, "--offer");
     struct prices_call call;
     struct item given = {.why = NULL};
-    int status = prices_open(&call, args);
+    int status = prices_open(&call, args, NULL);
 
     if (status != 0)
         return status;

@@ -127,7 +127,7 @@ static int run(const struct args *args)
 
     if (args->n_words == 0)
         return usage_error(args, "of which model?");
-    status = prices_open(&call, args);
+    status = prices_open(&call, args, NULL);
     if (status != 0)
         return status;
     set = snapshot_resolve(call.s, NULL, args->words[0]);

@@ -2,12 +2,9 @@
  * prices_import.c - a catalogue's prices become a file that the book includes.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -75,13 +72,10 @@ static bool read_catalogue(struct importing *m)
     struct arena *a = m->call.arena;
     const struct node *root;
     size_t len;
-    char *bytes = NULL;
-    int fd = STDIN_FILENO;
+    char *bytes = strcmp(m->file, "-") == 0
+                      ? stdin_read(&len, CATALOGUE_BYTES_MOST, a)
+                      : file_read(m->file, &len, CATALOGUE_BYTES_MOST, a);
 
-    if (strcmp(m->file, "-") != 0)
-        fd = open(m->file, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && (fd == STDIN_FILENO || dup2(fd, STDIN_FILENO) >= 0))
-        bytes = stdin_read(&len, CATALOGUE_BYTES_MOST, a);
     if (!bytes) {
         fprintf(stderr, "bijia prices import: %s: %s\n", m->file,
                 strerror(errno));
@@ -229,7 +223,7 @@ static int run(const struct args *args)
 
     if (!take_words(&m, args))
         return EXIT_USAGE;
-    status = prices_open(&m.call, args);
+    status = prices_open(&m.call, args, NULL);
     if (status != 0)
         return status;
     if (!take_pairs(&m, option_value(args, "--vendor")))

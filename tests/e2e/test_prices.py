@@ -511,3 +511,244 @@ def test_a_missing_import_is_told_with_its_place(shop):
     done = bijia("check", shop)
     assert done.returncode == 1
     assert '"prices.d/none.yaml" cannot be read' in done.stderr and "prices.yaml:" in done.stderr
+
+
+# --- diff, history and the board
+
+
+def test_diff_tells_what_is_new_gone_dearer_and_cheaper(shop, tmp_path):
+    other = json.loads(json.dumps(BY_HAND))
+    other["openai"]["gpt-six"].update(input="1.6", output=8)
+    other["xai"]["grok"] = [{"until": "2026-12-01", "input": 2, "output": 6}, {"input": 9, "output": 9}]
+    other["gemini"]["gemini-pro"] = [{"input_at_most": 200000, "input": "1.25", "cached_input": "0.125", "output": 10},
+                                     {"input": "2.5", "output": 15}]
+    other["deepseek"]["deepseek-flash"].update(cached_input="0.05")
+    del other["deepseek"]["deepseek-pro"]
+    (tmp_path / "other.yaml").write_text(json.dumps({"prices": other}))
+    done = bijia("prices", "diff", shop, tmp_path / "other.yaml", "--at", NOW, "--json", conf=shop)
+    assert done.returncode == 0, done.stderr
+    found = {(d["model"], d["conditions"]): d["what"] for d in json.loads(done.stdout)["differences"]}
+    assert found == {("gpt-six", ""): "cheaper", ("gemini-pro", ""): "dearer",
+                     ("gemini-pro", "input <= 200000"): "new", ("deepseek-pro", ""): "gone",
+                     ("deepseek-flash", ""): "dearer"}
+    table = bijia("prices", "diff", shop, tmp_path / "other.yaml", "--at", NOW, conf=shop).stdout
+    assert [line.split() for line in table.splitlines() if line.startswith("openai/gpt-six")] == [
+        ["openai/gpt-six", "cheaper", "2.00", "1.60", "-20.0%", "10.00", "8.00", "-20.0%", "USD"]]
+    later = bijia("prices", "diff", shop, tmp_path / "other.yaml", "--at", "2026-12-01", "--json", conf=shop).stdout
+    assert {d["model"]: d["what"] for d in json.loads(later)["differences"]}["grok"] == "dearer"
+    assert bijia("prices", "diff", shop, shop).stdout == "no price differs\n"
+    assert bijia("prices", "diff", shop, tmp_path / "none.yaml", conf=shop).returncode == 1
+    assert bijia("prices", "diff", shop).returncode == 2
+
+
+def board(conf, *words):
+    done = bijia("prices", "--json", *words, conf=conf)
+    assert done.returncode == 0, done.stderr
+    return {o["offer"]: o for o in json.loads(done.stdout)["offers"]}
+
+
+@pytest.fixture
+def street(tmp_path):
+    """Prices that change: a window, dates, a gap; three that sell the same."""
+    vendors = {"deepseek": vendor("CNY", "flash"), "copy": vendor("USD", "flash"), "third": vendor("CNY", "flash"),
+               "gemini": vendor("USD", "pro"), "late": vendor("CNY", "soon"), "never": vendor("CNY", "unpriced")}
+    return write_conf(tmp_path / "conf", {
+        "calendars": {"cn": {"days": ["2026-10-01..2026-10-07"], "as_of": "2026-01-01"}},
+        "windows": {"peak": {"zone": "Asia/Shanghai", "days": "Mon-Fri", "hours": ["09:00-12:00", "14:00-18:00"],
+                             "except_calendar": "cn"}},
+        "exchange_rates": [{"pair": "USD/CNY", "from": "2026-01-01", "rate": 7}],
+        "prices": {
+            "deepseek": {"flash": BOOK["deepseek/flash"]["rows"]},
+            "copy": {"flash": {"input": "0.2", "output": "0.8", "source": "their page", "as_of": "2026-09-01"}},
+            "third": {"flash": {"input": 9, "output": 9}},
+            "gemini": {"pro": [{"until": "2027-01-01", "input": "0.75", "output": "3.75"},
+                               {"until": "2027-03-01", "input": "1.5", "output": "7.5"}]},
+            "late": {"soon": {"from": "2026-12-01", "input": 1, "output": 2}}}},
+        vendors, "currency: CNY\naliases:\n  quick: [deepseek/flash, copy/flash, gemini/pro]\nteams:\n  demo:\n")
+
+
+@pytest.mark.parametrize("at, now, then, later", [
+    ("2026-09-14T00:59:59Z", "1.00", "2026-09-14T01:00:00.000Z", "2.00"),   # Monday, before it opens
+    ("2026-09-14T01:00:00Z", "2.00", "2026-09-14T04:00:00.000Z", "1.00"),   # the edge is in
+    ("2026-09-14T04:00:00Z", "1.00", "2026-09-14T06:00:00.000Z", "2.00"),   # lunch
+    ("2026-09-11T10:00:00Z", "1.00", "2026-09-14T01:00:00.000Z", "2.00"),   # over the weekend
+    ("2026-09-30T10:00:00Z", "1.00", "2026-10-08T01:00:00.000Z", "2.00"),   # over the holidays
+])
+def test_the_board_tells_when_a_window_changes_the_price(street, at, now, then, later):
+    line = board(street, "--at", at)["deepseek/flash"]
+    assert (line["price"]["input"], line["next"]["at"], line["next"]["price"]["input"]) == (now, then, later)
+
+
+def test_the_board_tells_when_a_price_begins_or_ends(street):
+    lines = board(street, "--at", NOW)
+    assert lines["gemini/pro"]["next"]["at"] == "2027-01-01T00:00:00.000Z"
+    assert lines["gemini/pro"]["next"]["price"]["output"] == "7.50"
+    assert lines["late/soon"]["price"] is None and lines["late/soon"]["compared"] is None
+    assert lines["late/soon"]["next"]["at"] == "2026-12-01T00:00:00.000Z"
+    assert lines["copy/flash"]["next"] is None and lines["never/unpriced"]["next"] is None
+    end = board(street, "--at", "2027-02-01")["gemini/pro"]["next"]
+    assert end["at"] == "2027-03-01T00:00:00.000Z" and end["price"] is None
+
+
+def test_the_cheapest_of_an_alias_and_of_a_model_is_marked(street):
+    off, on = board(street, "--at", "2026-09-14T00:00:00Z"), board(street, "--at", "2026-09-14T02:00:00Z")
+    assert off["deepseek/flash"]["cheapest_in"] == ["quick", "flash"] and off["copy/flash"]["cheapest_in"] == []
+    assert on["copy/flash"]["cheapest_in"] == ["quick", "flash"] and on["deepseek/flash"]["cheapest_in"] == []
+    assert on["copy/flash"]["compared"] == {"currency": "CNY", "input": "1.40", "cached_input": "1.40",
+                                            "output": "5.60", "sample": "0.0042"}
+    usd = board(street, "--at", "2026-09-14T02:00:00Z", "--currency", "USD")["deepseek/flash"]["compared"]
+    assert (usd["currency"], usd["input"]) == ("USD", "0.285714286")
+
+
+def test_the_board_is_filtered_and_its_columns_stand_in_line(street):
+    assert set(board(street, "--model", "flash")) == {"deepseek/flash", "copy/flash", "third/flash"}
+    assert set(board(street, "--model", "quick")) == {"deepseek/flash", "copy/flash", "gemini/pro"}
+    assert set(board(street, "--model", "so")) == {"late/soon"}
+    assert set(board(street, "--vendor", "copy")) == {"copy/flash"}
+    assert bijia("prices", "--vendor", "nobody", conf=street).returncode == 1
+    assert bijia("prices", "--currency", "EUR", conf=street).returncode == 2
+    lines = bijia("prices", "--at", "2026-09-14T02:00:00Z", conf=street).stdout.splitlines()[2:]
+    points = {line.index(".") for line in lines[1:] if "?" not in line}
+    assert len(points) == 1, "the first prices' points stand under each other"
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_history_tells_each_row_with_its_source(street):
+    rows = rows_of(street, "gemini/pro") + rows_of(street, "copy/flash")
+    assert [r["until"] for r in rows] == ["2027-01-01T00:00:00.000Z", "2027-03-01T00:00:00.000Z", None]
+    assert (rows[2]["source"], rows[2]["as_of"]) == ("their page", "2026-09-01")
+    assert len(rows_of(street, "flash")) == 4, "all who sell it"
+    assert "did you mean" in bijia("prices", "history", "flsh", conf=street).stderr
+
+
+# --- the price war, worked out again from the facts
+
+WAR = os.path.join(ROOT, "conf/examples/price-war-2024")
+KINDS = {"short_question": (300, 200), "long_document": (24000, 800), "long_answer": (500, 4000)}
+DAYS = [dt.date(2024, 5, 6) + dt.timedelta(days=n) for n in range(19)]
+USD = Decimal("7.2")
+
+# model: context or None, then (first day in May, input, output per million in CNY); None: no known price
+FACTS = {
+    "deepseek/deepseek-chat": (None, [(6, 1, 2)]),
+    "zhipu/glm-3-turbo": (None, [(1, 5, 5), (11, 1, 1)]),
+    "zhipu/glm-4": (None, [(1, 100, 100)]),
+    "bytedance/doubao-lite-32k": (32768, [(15, "0.3", "0.6")]),
+    "bytedance/doubao-lite-128k": (131072, [(15, "0.8", 1)]),
+    "bytedance/doubao-pro-32k": (32768, [(15, "0.8", 2)]),
+    "bytedance/doubao-pro-128k": (131072, [(15, 5, 9)]),
+    "alibaba/qwen-long": (None, [(1, 20, 2), (21, "0.5", 2)]),
+    "alibaba/qwen-turbo": (None, [(21, 2, 6)]),
+    "alibaba/qwen-plus": (None, [(21, 4, 12)]),
+    "alibaba/qwen-max": (None, [(21, 40, 120)]),
+    "baidu/ernie-speed": (None, [(1, 4, 4), (21, 0, 0)]),
+    "baidu/ernie-lite-8k": (8192, [(1, 3, 3), (21, 0, 0)]),
+    "baidu/ernie-3.5": (None, [(1, 12, 12)]),
+    "baidu/ernie-4.0": (None, [(1, 120, 120)]),
+    "iflytek/spark-lite": (None, [(1, 18, 18), (22, 0, 0)]),
+    "iflytek/spark-pro": (None, [(1, 36, 36), (22, 21, 21)]),
+    "iflytek/spark-max": (None, [(1, 36, 36), (22, 21, 21)]),
+    "tencent/hunyuan-lite": (None, [(22, 0, 0)]),
+    "tencent/hunyuan-standard": (None, [(22, "4.5", 5)]),
+    "tencent/hunyuan-standard-256k": (262144, [(1, 120, 120), (22, 15, 60)]),
+    "tencent/hunyuan-pro": (None, [(1, 100, 100), (22, 30, 100)]),
+    "moonshot/moonshot-v1-8k": (8192, [(1, 12, 12)]),
+    "moonshot/moonshot-v1-32k": (32768, [(1, 24, 24)]),
+    "moonshot/moonshot-v1-128k": (131072, [(1, 60, 60)]),
+    "01ai/yi-spark": (None, [(1, 1, 1)]),
+    "01ai/yi-medium": (None, [(1, "2.5", "2.5")]),
+    "01ai/yi-medium-200k": (200000, [(1, 12, 12)]),
+    "01ai/yi-large-turbo": (None, [(1, 12, 12)]),
+    "01ai/yi-large": (None, [(1, 20, 20)]),
+    "baichuan/baichuan2-turbo": (None, [(1, 8, 8)]),
+    "baichuan/baichuan2-turbo-192k": (192000, [(1, 16, 16)]),
+    "baichuan/baichuan3-turbo": (None, [(1, 12, 12)]),
+    "baichuan/baichuan3-turbo-128k": (131072, [(1, 24, 24)]),
+    "baichuan/baichuan4": (None, [(1, 100, 100)]),
+    "openai/gpt-3.5-turbo": (16385, [(1, "3.6", "10.8")]),
+    "openai/gpt-4-turbo": (128000, [(1, 72, 216)]),
+    "openai/gpt-4o": (128000, [(13, 36, 108)]),
+    "google/gemini-1.0-pro": (None, [(1, "3.6", "10.8")]),
+    "google/gemini-1.5-flash": (None, [(1, "2.52", "7.56")]),
+    "google/gemini-1.5-pro": (None, [(1, "25.2", "75.6")]),
+    "anthropic/claude-3-haiku": (None, [(1, "1.8", 9)]),
+    "anthropic/claude-3-sonnet": (None, [(1, "21.6", 108)]),
+    "anthropic/claude-3-opus": (None, [(1, 108, 540)]),
+}
+
+
+def fact(offer, day):
+    prices = [p for p in FACTS[offer][1] if p[0] <= day.day]
+    return tuple(map(Decimal, prices[-1][1:])) if prices else None
+
+
+def thousand(offer, day, kind):
+    tokens_in, tokens_out = KINDS[kind]
+    context, price = FACTS[offer][0], fact(offer, day)
+    if price is None or (context and context < tokens_in + tokens_out):
+        return None
+    return 1000 * (tokens_in * price[0] + tokens_out * price[1]) / MILLION
+
+
+@pytest.fixture(scope="module")
+def war():
+    done = bijia("prices", "war", "--json", conf=WAR)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_shipped_war_is_understood():
+    done = bijia("check", WAR)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " 44 models, 44 priced" in done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_day_of_the_war_costs_what_the_facts_say(war, kind):
+    assert [d["day"] for d in war["days"]] == [day.isoformat() for day in DAYS]
+    for day, told in zip(DAYS, war["days"]):
+        costs = {offer: c for offer in FACTS if (c := thousand(offer, day, kind)) is not None}
+        told = told["costs"][kind]
+        assert Decimal(told["cheapest"]["amount"]) == min(costs.values()), (day, kind)
+        assert Decimal(told["cheapest_paid"]["amount"]) == min(c for c in costs.values() if c), (day, kind)
+        assert Decimal(told["dearest"]["amount"]) == max(costs.values()), (day, kind)
+        assert costs[told["cheapest"]["offer"]] == min(costs.values())
+        assert told["cheapest"]["equal"] == list(costs.values()).count(min(costs.values())) - 1
+        for name, cost in told["vendors"].items():
+            own = [c for offer, c in costs.items() if offer.startswith(f"{name}/")]
+            assert (cost and Decimal(cost["amount"])) == (min(own) if own else None), (day, kind, name)
+
+
+def test_each_change_of_the_war_is_told_on_its_day(war):
+    for day, told in zip(DAYS, war["days"]):
+        before = day - dt.timedelta(days=1)
+        changed = {o for o in FACTS if fact(o, before) != fact(o, day)}
+        assert {c["offer"] for c in told["changes"]} == changed, day
+        for c in told["changes"]:
+            for word, when in (("before", before), ("after", day)):
+                price, known = c[word], fact(c["offer"], when)
+                assert (price is None) == (known is None)
+                if price:
+                    rate = USD if price["currency"] == "USD" else 1
+                    assert (Decimal(price["input"]) * rate, Decimal(price["output"]) * rate) == known
+    whats = {c["offer"]: c["what"] for d in war["days"] for c in d["changes"]}
+    assert whats["zhipu/glm-3-turbo"] == "cut" and whats["baidu/ernie-speed"] == "made free"
+    assert whats["deepseek/deepseek-chat"] == "first known" and whats["tencent/hunyuan-lite"] == "first known, free"
+
+
+def test_the_war_is_printed_day_by_day_and_drawn():
+    done = bijia("prices", "war", conf=WAR)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("2024-05-21") for line in lines) == 4, "the changes, and each kind of request"
+    assert any(line.startswith("2024-05-11  zhipu/glm-3-turbo ") and " 5.00/5.00 " in line for line in lines)
+    svg = subprocess.run(["python3", os.path.join(ROOT, "tests/war_picture.py")], text=True, capture_output=True,
+                         input=bijia("prices", "war", "--json", conf=WAR).stdout, timeout=30)
+    with open(os.path.join(WAR, "war.svg")) as f:
+        assert svg.stdout == f.read(), "the picture that is shown is the one of these prices"
+
+
+def test_a_day_that_is_none_is_refused():
+    assert bijia("prices", "war", "--from", "2024-05-06T01:00:00Z", conf=WAR).returncode == 2
+    assert bijia("prices", "war", "--to", "2024-05-01", conf=WAR).returncode == 2
+    assert bijia("prices", "war", "--currency", "EUR", conf=WAR).returncode == 2
