@@ -10,8 +10,6 @@ enum {
     VENDORS_MOST = 1000,
     MODELS_MOST = 4096,
     KEYS_MOST = 64,
-    HEADERS_MOST = 16,
-    HEADER_BYTES_MOST = 512,
     TOKENS_MOST = 100000000,
 };
 
@@ -23,15 +21,6 @@ enum {
           .max = TOKENS_MOST, .live = true, .help = (text))
 
 static const struct field model_rows[] = {
-    FIELD(conf_model, "sent_as", sent_as, .kind = FIELD_TEXT, .init = "",
-          .max = 120, .check = check_model, .live = true,
-          .help = "what the vendor calls it, if not by this name"),
-    FIELD(conf_model, "chat_path", chat_path, .kind = FIELD_TEXT, .init = "",
-          .max = 256, .check = check_template, .live = true,
-          .help = "as the vendor's chat_path, for this model"),
-    FIELD(conf_model, "quirks", quirks, .kind = FIELD_WORDS, .init = "",
-          .max = 64, .check = check_vendor, .live = true,
-          .help = "further quirks, of this model"),
     TOKENS("context", context_tokens,
            "tokens of prompt and answer together; absent: not known"),
     TOKENS("max_output", max_output_tokens,
@@ -63,17 +52,34 @@ static const struct field key_rows[] = {
 static const struct field_table model_fields = FIELD_TABLE(model_rows),
                                 key_fields = FIELD_TABLE(key_rows);
 
+static const struct field cache_rows[] = {
+    FIELD(conf_vendor, "none", cache.none, .kind = FIELD_YES_NO, .init = "no",
+          .live = true, .help = "it keeps no prompts"),
+    FIELD(conf_vendor, "ttl", cache.ttl_ms, .kind = FIELD_DURATION, .init = "",
+          .min = SECOND, .live = true,
+          .help = "how long a prompt's beginning is kept since its last use; "
+                  "absent: learnt"),
+    FIELD(conf_vendor, "usable_after", cache.usable_after_ms,
+          .kind = FIELD_DURATION, .init = "0s", .max = HOUR, .live = true,
+          .help = "how soon after it was sent it can be read"),
+    FIELD(conf_vendor, "least", cache.least_tokens, .kind = FIELD_COUNT,
+          .init = "", .max = TOKENS_MOST, .live = true,
+          .help = "tokens; shorter beginnings are not kept"),
+    FIELD(conf_vendor, "whole_units", cache.whole_units, .kind = FIELD_YES_NO,
+          .init = "no", .live = true,
+          .help = "a hit ends where an earlier request ended, or where two "
+                  "parted"),
+};
+
+static const struct field_table cache_fields = FIELD_TABLE(cache_rows);
+
 static const struct field vendor_rows[] = {
     FIELD(conf_vendor, "base_url", base_url, .kind = FIELD_TEXT, .max = 1024,
           .check = check_url, .live = true,
           .help = "where its API begins: https://host[:port][/path]"),
-    FIELD(conf_vendor, "chat_path", chat_path, .kind = FIELD_TEXT, .init = "",
-          .max = 256, .check = check_template, .live = true,
-          .help = "of chat completions, below base_url; {model}: the model's "
-                  "name; absent: the adapter's"),
-    FIELD(conf_vendor, "stream_path", stream_path, .kind = FIELD_TEXT,
-          .init = "", .max = 256, .check = check_template, .live = true,
-          .help = "the same for streams, where that differs"),
+    FIELD(conf_vendor, "chat_path", chat_path, .kind = FIELD_TEXT,
+          .init = "/chat/completions", .max = 256, .check = check_path,
+          .live = true, .help = "of chat completions, below base_url"),
     FIELD(conf_vendor, "adapter", adapter, .kind = FIELD_TEXT, .init = "openai",
           .max = 64, .check = check_vendor, .live = true,
           .help = "the language it speaks"),
@@ -83,16 +89,12 @@ static const struct field vendor_rows[] = {
           .max = 64, .check = check_vendor, .live = true,
           .help = "where it computes, for people and policies: cn, us, own"),
     FIELD(conf_vendor, "auth", auth, .kind = FIELD_CHOICE, .init = "bearer",
-          .choices = "bearer api-key x-api-key x-goog-api-key none",
-          .live = true,
-          .help = "how the key is sent: as \"Authorization: Bearer\", in the "
-                  "header of that name, or not at all"),
+          .choices = "bearer api-key none", .live = true,
+          .help = "how the key is sent: \"Authorization: Bearer\", "
+                  "\"api-key:\", or not at all"),
     BY_HAND("keys", &key_fields,
             "list of {env: NAME} or {file: NAME}; each may hold several "
             "keys, by line or comma"),
-    BY_HAND("headers", NULL,
-            "map of further headers, the same with each request: {NAME: "
-            "VALUE}"),
     FIELD(conf_vendor, "quirks", quirks, .kind = FIELD_WORDS, .init = "",
           .max = 64, .check = check_vendor, .live = true,
           .help = "where it departs from OpenAI's language"),
@@ -128,6 +130,7 @@ static const struct field vendor_rows[] = {
                   "when prices change"),
     BY_HAND("limits", &limits_fields,
             "what the vendor grants each key, over all models"),
+    SECTION("cache", &cache_fields, "how it keeps prompts"),
     BY_HAND("models", &model_fields, "by the vendor's own names"),
 };
 
@@ -221,38 +224,6 @@ static void read_keys(const struct load *l, struct conf_vendor *v,
         read_key(l, key++, k);
 }
 
-static void read_headers(const struct load *l, struct conf_vendor *v,
-                         const struct node *map)
-{
-    size_t n;
-    const struct node *h = children(l, map, NODE_MAP, "\"headers\"", &n);
-    struct conf_header *header;
-
-    if (n > HEADERS_MOST) {
-        diag_error(l->diag, node_head(map), "more than %d headers",
-                   HEADERS_MOST);
-        return;
-    }
-    header = arena_alloc(l->arena, n * sizeof(*header));
-    v->headers = header;
-    v->n_headers = n;
-    for (; h; h = h->next, header++) {
-        const char *wrong = check_header_name(h->key);
-
-        header->place = h->key_place;
-        header->name = arena_strndup(l->arena, h->key, strlen(h->key));
-        header->value = "";
-        if (wrong)
-            diag_secret(l->diag, &h->key_place, "%s", wrong);
-        else if (h->kind != NODE_TEXT || strlen(h->text) > HEADER_BYTES_MOST ||
-                 check_header_value(h->text))
-            diag_secret(l->diag, node_head(h),
-                        "a header's value is one line of printable ASCII");
-        else
-            header->value = arena_strndup(l->arena, h->text, strlen(h->text));
-    }
-}
-
 static void check_vendor_keys(const struct load *l, const struct conf_vendor *v)
 {
     bool none = v->auth && strcmp(v->auth, "none") == 0;
@@ -271,7 +242,6 @@ static void read_vendor(const struct load *l, struct conf_vendor *v,
 {
     const struct node *keys = node_find(n, "keys"),
                       *models = node_find(n, "models"),
-                      *headers = node_find(n, "headers"),
                       *url = node_find(n, "base_url");
 
     v->place = n->key_place;
@@ -285,8 +255,6 @@ static void read_vendor(const struct load *l, struct conf_vendor *v,
     if (keys)
         read_keys(l, v, keys);
     check_vendor_keys(l, v);
-    if (headers)
-        read_headers(l, v, headers);
     if (v->base_url && url_is_exposed(v->base_url))
         diag_warning(l->diag, &url->place,
                      "keys and prompts travel to this host unencrypted: use "

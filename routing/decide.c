@@ -46,7 +46,9 @@ static struct usage expected_of(int64_t input, const struct offer *offer,
     int64_t most = offer->conf->max_output_tokens;
     int64_t n = query->n > 1 ? at_most(query->n, CHOICES_MOST) : 1;
 
-    if (state->input_ppm > 0)
+    if (state->input_tokens > 0)
+        input = state->input_tokens;
+    else if (state->input_ppm > 0)
         input = scaled(input, state->input_ppm);
     if (query->max_tokens > 0)
         output = at_most(output, query->max_tokens);
@@ -54,6 +56,7 @@ static struct usage expected_of(int64_t input, const struct offer *offer,
         output = at_most(output, most);
     return (struct usage){
         .input_tokens = input,
+        .cached_tokens = at_most(state->cached_tokens, input),
         .output_tokens = output * n,
         .tier = query->tier,
         .thinks = (query->needs & NEED_THINKING) || offer->conf->always_thinks,
@@ -196,7 +199,7 @@ static void line_up(struct decision *d, struct arena *a)
         }
         list[listed++] = (struct place_in_line){
             .unpriced = !v->comparable,
-            .nanos = v->compared.nanos,
+            .nanos = v->compared.nanos + v->ahead,
             .latency_rank =
                 v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX,
             .at = i,
@@ -234,6 +237,11 @@ void decide(struct decision *out, const struct snapshot *snapshot,
         out->n_listed += out->verdicts[i].why == WHY_LISTED;
     }
     line_up(out, a);
+    if (conditions->weigh && out->n_listed > 1) {
+        conditions->weigh(conditions->self, snapshot, out->verdicts,
+                          out->n_listed);
+        line_up(out, a);
+    }
 }
 
 /* What the client wrote, in quotes; standard unless it can be read. */

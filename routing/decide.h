@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/money.h"
 
+#include "routing/prefix.h"
 #include "routing/price.h"
 #include "routing/snapshot.h"
 
@@ -28,10 +29,13 @@ struct query {
     int64_t n;          /* choices */
     bool stream;
     enum service_tier tier;  /* the class of service asked for */
+    struct prefix prefix;
     const struct chat *chat; /* what adapters may refuse; NULL in replay */
 };
 
 /* What the world knew of one offer when it was asked. */
+struct verdict;
+
 struct offer_state {
     bool available;        /* the breaker lets requests through */
     bool key_ready;        /* at least one key is not cooling down */
@@ -40,6 +44,8 @@ struct offer_state {
     int32_t latency_ms;    /* to the first byte, smoothed; 0: not known */
     int32_t input_ppm;     /* true tokens per million estimated; 0: unknown */
     int32_t output_tokens; /* mean of one choice; 0: not known */
+    int64_t input_tokens;  /* of this prompt there; 0: as estimated */
+    int64_t cached_tokens; /* of these, what its cache is believed to hold */
     int64_t quota_left;    /* tokens of offer->quota; 0: none, or used up */
 };
 
@@ -48,6 +54,10 @@ struct conditions {
     /* Fills *out for one offer. Pure for the length of one decide(). */
     void (*look)(const void *self, const struct offer *offer,
                  struct offer_state *out);
+    /* May set `ahead` of the first n verdicts, which are listed. NULL: none
+     * is set. */
+    void (*weigh)(const void *self, const struct snapshot *snapshot,
+                  struct verdict *verdicts, uint32_t n);
     const void *self;
 };
 
@@ -81,6 +91,8 @@ struct verdict {
     struct money compared; /* the same in the snapshot's currency */
     bool comparable;       /* else `compared` is 0 and means nothing */
     int32_t latency_ms;
+    int64_t ahead; /* what this choice will cost later, more than another;
+                      nanos of the snapshot's currency, may be negative */
 };
 
 struct decision {
@@ -93,7 +105,7 @@ enum {
 };
 
 /* All that query->asked may mean, each with a verdict: the listed ones by
- * compared cost (those without a price, if the policy lists them at all,
+ * compared cost and what lies ahead (those without a price, if the policy lists them at all,
  * behind the rest), then latency (unknown: last), then name; the others behind
  * them in the snapshot's order, each with the first reason that holds. An
  * offer that is out shows what it would have cost, where that is known.

@@ -80,3 +80,27 @@ int64_t tokenizer_estimate(int family, const struct text_count *count,
     return (ppm + PPM - 1) / PPM + n_images * families[i].image_tokens +
            (int64_t)n_messages * PER_MESSAGE_TOKENS + PER_REQUEST_TOKENS;
 }
+
+void tokenizer_split(double out[TOKEN_CLASSES], int family,
+                     const struct text_count *count, size_t n_messages,
+                     int64_t n_images)
+{
+    size_t i =
+        family >= 0 && family < (int)ARRAY_LEN(families) ? (size_t)family : 0;
+    const double ppm = 1.0 / PPM;
+
+    out[TOKENS_HAN] = ppm * (double)(count->han * families[i].han);
+    out[TOKENS_KANA] = ppm * (double)(count->kana * families[i].kana);
+    out[TOKENS_HANGUL] = ppm * (double)(count->hangul * families[i].hangul);
+    out[TOKENS_LATIN] = ppm * (double)(count->latin * families[i].latin +
+                                       count->words * families[i].word);
+    out[TOKENS_DIGITS] = ppm * (double)(count->digits * families[i].digit);
+    out[TOKENS_PUNCT] = ppm * (double)(count->punct * families[i].punct +
+                                       count->space * families[i].space);
+    out[TOKENS_OTHER] = ppm * (double)(count->other * families[i].other);
+    out[TOKENS_IMAGES] = (double)(n_images * families[i].image_tokens);
+    out[TOKENS_FRAME] =
+        n_messages > 0
+            ? (double)(n_messages * PER_MESSAGE_TOKENS + PER_REQUEST_TOKENS)
+            : 0;
+}

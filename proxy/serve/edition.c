@@ -39,26 +39,24 @@ static struct slice head_lines(const struct vendor *v, const char *key,
     bool v6 = strchr(v->host, ':') != NULL;
     bool usual = v->port == (v->tls ? 443 : 80);
     char port[8] = "";
-    static const char *const auths[] = {
-        [AUTH_BEARER] = "Authorization: Bearer ",
-        [AUTH_API_KEY] = "api-key: ",
-        [AUTH_X_API_KEY] = "x-api-key: ",
-        [AUTH_X_GOOG_API_KEY] = "x-goog-api-key: ",
-        [AUTH_NONE] = "",
-    };
-    const char *auth = auths[v->auth], *end = *auth ? "\r\n" : "";
+    const char *auth = "", *end = "";
 
     if (!usual)
         snprintf(port, sizeof(port), ":%u", (unsigned)v->port);
+    if (v->auth == AUTH_BEARER)
+        auth = "Authorization: Bearer ";
+    if (v->auth == AUTH_API_KEY)
+        auth = "api-key: ";
+    if (*auth)
+        end = "\r\n";
     return slice_of(arena_printf(a,
                                  "Host: %s%s%s%s\r\n"
                                  "%s%s%s"
                                  "Content-Type: application/json\r\n"
                                  "Accept: application/json\r\n"
-                                 "User-Agent: bijia/" BIJIA_VERSION "\r\n"
-                                 "%s",
+                                 "User-Agent: bijia/" BIJIA_VERSION "\r\n",
                                  v6 ? "[" : "", v->host, v6 ? "]" : "", port,
-                                 auth, *auth ? key : "", end, v->headers));
+                                 auth, *auth ? key : "", end));
 }
 
 /* What an edition is made with. */

@@ -135,7 +135,8 @@ static void look(const void *self, const struct offer *offer,
 static void exchange_decide(struct exchange *x)
 {
     struct looker looker = {x, loop_now_ms(x->worker->loop)};
-    struct conditions conditions = {x->at_unix_ms, look, &looker};
+    struct conditions conditions = {
+        .now_unix_ms = x->at_unix_ms, .look = look, .self = &looker};
 
     query_of_chat(&x->query, x->chat, x->key->team);
     if (x->downgraded)

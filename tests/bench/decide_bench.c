@@ -139,7 +139,7 @@ static void bench_decide(const struct snapshot *s)
         .n_messages = 8,
         .n = 1,
     };
-    const struct conditions c = {1795000000000, look, NULL};
+    const struct conditions c = {.now_unix_ms = 1795000000000, .look = look};
     struct arena *a = arena_new();
     struct decision d = {0};
     double begin = cpu_ns();

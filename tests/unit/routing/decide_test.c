@@ -104,7 +104,8 @@ static const char summer[] = "2026-07-01T00:00:00Z";
 static struct decision decided(const struct snapshot *s, const struct query *q,
                                const struct world *w, struct arena *a)
 {
-    struct conditions c = {instant(summer), look, w};
+    struct conditions c = {
+        .now_unix_ms = instant(summer), .look = look, .self = w};
     struct decision d;
 
     decide(&d, s, q, &c, a);
@@ -223,10 +224,10 @@ static const char *refuses(const struct manner *manner, const struct chat *chat)
 static void what_an_adapter_cannot_say_is_told_in_its_words(void **state)
 {
     static const struct adapter shy = {.name = "shy", .refuses = refuses};
-    const struct vendor vendor = {.auth = AUTH_NONE};
+    const struct vendor vendor = {.auth = AUTH_NONE,
+                                  .manner = {.adapter = &shy}};
     const struct conf_model model = {0};
-    const struct offer offer = {
-        .vendor = &vendor, .manner = {.adapter = &shy}, .conf = &model};
+    const struct offer offer = {.vendor = &vendor, .conf = &model};
     struct chat chat = {.stream = true};
     struct query q = asking("m");
     struct sifting sifting = {

@@ -139,7 +139,8 @@ static void the_cost_expected_is_the_cost_billed_at_the_same_usage(void **state)
                                         .key_ready = true,
                                         .output_tokens = (int32_t)below(900),
                                         .quota_left = below(3) * below(5000)};
-            struct conditions c = {random_instant(), look, &world};
+            struct conditions c = {
+                .now_unix_ms = random_instant(), .look = look, .self = &world};
             struct query q = {
                 .asked = "all",
                 .needs = below(2) ? NEED_THINKING : 0,

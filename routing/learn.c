@@ -1,0 +1,218 @@
+#include "routing/learn.h"
+
+#include <string.h>
+
+#include "routing/learn_parts.h"
+
+static const uint64_t MAGIC = UINT64_C(0x31616e7261656a62);
+
+const struct learnt_limits learnt_limits_small = {
+    .blocks = 1 << 16,
+    .tails = 1 << 15,
+};
+
+uint64_t mix(uint64_t a, uint64_t b)
+{
+    a += UINT64_C(0x9e3779b97f4a7c15) * (b + 1);
+    a = (a ^ a >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    a = (a ^ a >> 27) * UINT64_C(0x94d049bb133111eb);
+    return a ^ a >> 31;
+}
+
+static uint64_t mix_text(uint64_t a, const char *text)
+{
+    for (; *text; text++)
+        a = (a ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return mix(a, 0);
+}
+
+static size_t aligned(size_t bytes)
+{
+    const size_t line = 64;
+
+    return (bytes + line - 1) / line * line;
+}
+
+size_t learnt_bytes(struct learnt_limits limits)
+{
+    return aligned(sizeof(struct learnt)) +
+           aligned(limits.blocks * sizeof(struct block)) +
+           aligned(limits.tails * sizeof(struct tail));
+}
+
+struct learnt *learnt_init(void *bytes, struct learnt_limits limits)
+{
+    struct learnt *l = bytes;
+
+    l->magic = MAGIC;
+    l->bytes = learnt_bytes(limits);
+    l->limits = limits;
+    l->blocks_at = aligned(sizeof(*l));
+    l->tails_at = l->blocks_at + aligned(limits.blocks * sizeof(struct block));
+    returns_init(&l->returns);
+    return l;
+}
+
+/* --- offers --------------------------------------------------------------- */
+
+static uint16_t number_of(struct learnt *l, const char *name)
+{
+    struct offer_learnt *v;
+
+    for (uint32_t i = 0; i < l->n_offers; i++)
+        if (strcmp(l->offers[i].name, name) == 0)
+            return (uint16_t)i;
+    if (l->n_offers == LEARNT_OFFERS || strlen(name) >= OFFER_NAME)
+        return LEARNT_NOBODY;
+    v = &l->offers[l->n_offers];
+    memcpy(v->name, name, strlen(name) + 1);
+    size_init(v);
+    return (uint16_t)l->n_offers++;
+}
+
+static void take_rules(struct offer_learnt *v, const struct conf_cache *c)
+{
+    const int64_t unknown_ms = 3600000, most_ms = INT64_C(30) * 24 * 3600000;
+    int64_t ttl_ms = c->ttl_ms > 0 ? c->ttl_ms : unknown_ms;
+
+    if (ttl_ms > most_ms)
+        ttl_ms = most_ms;
+    v->ttl_known = c->ttl_ms > 0;
+    v->ttl = c->none ? 0 : tick_of(ttl_ms);
+    v->usable_after = tick_of(c->usable_after_ms);
+    v->least = (uint32_t)c->least_tokens;
+    v->units = c->whole_units;
+}
+
+const uint16_t *learnt_bind(struct learnt *l, const struct snapshot *s,
+                            struct arena *a)
+{
+    uint16_t *numbers = arena_alloc(a, (s->n_offers + 1) * sizeof(*numbers));
+
+    for (size_t i = 0; i < s->n_offers; i++) {
+        numbers[i] = number_of(l, s->offers[i].name);
+        if (numbers[i] != LEARNT_NOBODY)
+            take_rules(&l->offers[numbers[i]],
+                       &s->offers[i].vendor->conf->cache);
+    }
+    return numbers;
+}
+
+/* --- one request ---------------------------------------------------------- */
+
+static void fill_split(struct outlook *o, int family)
+{
+    double split[TOKEN_CLASSES];
+
+    if (o->has_split[family])
+        return;
+    tokenizer_split(split, family, &o->query->text, o->query->n_messages,
+                    o->query->n_images);
+    for (int k = 0; k < TOKEN_CLASSES; k++)
+        o->split[family][k] = (float)split[k];
+    o->has_split[family] = true;
+}
+
+static void fill_contexts(struct outlook *o)
+{
+    const struct query *q = o->query;
+    uint64_t asked = mix_text(1, q->asked), team, size = 0;
+
+    team = mix(asked, q->needs);
+    team = q->team ? mix_text(team, q->team->name) : team;
+    for (int32_t n = o->input; n >= 64; n /= 2)
+        size++;
+    o->contexts[0] = asked;
+    o->contexts[1] = team;
+    o->contexts[2] = mix(team, q->prefix.n > 0 ? q->prefix.names[0] : 0);
+    o->contexts[3] = mix(o->contexts[2], size);
+}
+
+struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
+                               const struct query *query, int64_t now_unix_ms,
+                               struct arena *a)
+{
+    struct outlook *o = arena_alloc(a, sizeof(*o));
+
+    o->l = l;
+    o->numbers = numbers;
+    o->query = query;
+    o->now_ms = now_unix_ms;
+    o->now = tick_of(now_unix_ms);
+    for (int f = 0; f < OUTLOOK_FAMILIES && tokenizer_name(f); f++)
+        fill_split(o, f);
+    for (int k = 0; k < TOKEN_CLASSES; k++)
+        o->input += (int32_t)(o->split[0][k] + .5F);
+    fill_contexts(o);
+    blocks_find(o, a);
+    size_look(l, o);
+    returns_look(l, o);
+    rivals_look(l, o);
+    return o;
+}
+
+static int family_of(const struct offer *offer)
+{
+    int family = offer->vendor->tokenizer;
+
+    return family < 0 || family >= OUTLOOK_FAMILIES ? 0 : family;
+}
+
+void learnt_look(const struct outlook *o, const struct offer *offer,
+                 struct offer_state *out)
+{
+    uint16_t number = o->numbers[offer->index];
+    const struct offer_learnt *v;
+    float input, said, depth;
+
+    if (number == LEARNT_NOBODY)
+        return;
+    v = &o->l->offers[number];
+    input = size_input(o, v, family_of(offer));
+    said = size_output(o, v, input);
+    out->input_tokens = (int64_t)(input + .5F);
+    out->output_tokens = said < 1 ? 1 : (int32_t)(said + .5F);
+    if (o->depth[number] == 0 || o->input == 0)
+        return;
+    depth = (float)o->depth[number] * input / (float)o->input;
+    if (depth > input - 1)
+        depth = input - 1;
+    if (depth >= (float)v->least)
+        out->cached_tokens = (int64_t)(depth * cache_belief(v, o->age[number]));
+}
+
+/* --- the answer ----------------------------------------------------------- */
+
+static void learn_cache(struct learnt *l, struct outlook *o, uint16_t number,
+                        const struct usage *usage)
+{
+    struct offer_learnt *v = &l->offers[number];
+    float believed, share;
+
+    if (usage->estimated || o->depth[number] == 0 || o->input == 0)
+        return;
+    believed =
+        (float)o->depth[number] * (float)usage->input_tokens / (float)o->input;
+    if (believed < 64 || believed < (float)v->least)
+        return;
+    share = (float)usage->cached_tokens / believed;
+    cache_learn(v, o->age[number], share > 1 ? 1 : share);
+}
+
+void learnt_answered(struct learnt *l, struct outlook *o,
+                     const struct snapshot *snapshot, const struct decision *d,
+                     const struct verdict *v, const struct usage *usage,
+                     int64_t cost_nanos)
+{
+    uint16_t number = o->numbers[v->offer->index];
+
+    l->spent += (float)cost_nanos;
+    l->explored += (float)o->premium;
+    returns_start(l, o);
+    if (number == LEARNT_NOBODY)
+        return;
+    rivals_learn(l, o, snapshot, d, v, usage, (double)cost_nanos);
+    learn_cache(l, o, number, usage);
+    size_learn(l, o, &l->offers[number], family_of(v->offer), usage);
+    blocks_keep(l, o, number);
+}

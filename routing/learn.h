@@ -1,0 +1,69 @@
+/*
+ * learn.h - what answers have taught, and what it says of the next request.
+ *
+ *   learnt_prepare   before decide(): what is known of this very request
+ *   learnt_look      tokens, answer and cache of one offer (conditions.look)
+ *   learnt_weigh     what the choice means for later (conditions.weigh)
+ *   learnt_answered  after the answer: its usage teaches
+ *
+ * It knows: tokens per class of text at each offer; how long answers are, by
+ * who asks what; which prompt beginnings each offer holds in its cache, as
+ * hashes, and how often it truly reads them; how likely a conversation goes
+ * on, and when; what each kind of traffic would have cost at one offer alone.
+ *
+ * One block of memory without pointers, of fixed size: see learnt_bytes().
+ * It is saved and loaded as it lies. Not locked: who shares it locks it. An
+ * outlook is its owner's own; looking and weighing read the outlook alone.
+ */
+#pragma once
+
+#include "base/arena.h"
+
+#include "routing/decide.h"
+
+enum {
+    LEARNT_OFFERS = 512, /* beyond these none is learnt of */
+    LEARNT_NOBODY = UINT16_MAX,
+    LEARNT_RIVALS = 16, /* offers compared for one kind of traffic */
+    LEARNT_TURNS = 4,   /* of a conversation looked ahead */
+};
+
+struct learnt;
+
+struct learnt_limits {
+    uint32_t blocks; /* of prompts; 128 bytes each */
+    uint32_t tails;  /* ends of requests that may go on; 32 bytes each */
+};
+
+extern const struct learnt_limits learnt_limits_small; /* about 13 MiB */
+
+size_t learnt_bytes(struct learnt_limits limits);
+/* In `bytes` of that size, zeroed, aligned to 64. */
+struct learnt *learnt_init(void *bytes, struct learnt_limits limits);
+
+/* Each offer of a snapshot by its number here, found by name; an array by
+ * offer->index, in `a`. Takes the vendors' cache rules over. */
+const uint16_t *learnt_bind(struct learnt *l, const struct snapshot *s,
+                            struct arena *a);
+
+/* What is known of one request. Lives in the arena given to prepare. */
+struct outlook;
+
+struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
+                               const struct query *query, int64_t now_unix_ms,
+                               struct arena *a);
+
+/* Fills in input_tokens, output_tokens and cached_tokens. */
+void learnt_look(const struct outlook *o, const struct offer *offer,
+                 struct offer_state *out);
+
+/* Sets `ahead` of each listed verdict. */
+void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
+                  struct verdict *verdicts, uint32_t n);
+
+/* `d` chose, `v` of it answered with `usage`, which cost `cost` of the
+ * snapshot's currency. */
+void learnt_answered(struct learnt *l, struct outlook *o,
+                     const struct snapshot *snapshot, const struct decision *d,
+                     const struct verdict *v, const struct usage *usage,
+                     int64_t cost_nanos);

@@ -1,0 +1,212 @@
+/*
+ * learn_parts.h - what is learnt, for the files that learn it.
+ *
+ *   learn.c          the whole: offers, an outlook and its parts
+ *   learn_blocks.c   who holds which beginning of which prompt
+ *   learn_return.c   does a conversation go on, and when
+ *   learn_size.c     tokens by class of text; the length of answers
+ *   learn_weigh.c    what a choice means for later
+ *   learn_rivals.c   what one offer alone would have cost
+ *
+ * Instants are kept as ticks of 10 ms that wrap after 497 days.
+ */
+#pragma once
+
+#include "routing/learn.h"
+
+enum {
+    TICK_MS = 10,
+    BLOCK_HOLDERS = 8,
+    BLOCK_WAYS = 4,
+    RETURN_BINS = 7,
+    CONTEXTS = 4096,
+    CONTEXT_LEVELS = 4,
+    CLASSES = 512,
+    OFFER_NAME = 120,
+    AGE_BINS = 6,
+};
+
+/* --- blocks --- */
+
+struct holder { /* of a block: an offer's cache */
+    uint16_t offer;
+    uint16_t unit; /* a hit may end here, where units count */
+    uint32_t first, last;
+};
+
+struct block {
+    uint64_t name;        /* 0: free */
+    uint32_t first, last; /* met at all */
+    uint32_t child;       /* of the last request that went on behind it */
+    uint32_t gap;         /* between its uses, smoothed; ticks */
+    uint16_t branches;    /* times that a request went on otherwise */
+    uint16_t uses;
+    uint32_t tail; /* the last request through here; its number */
+    struct holder holders[BLOCK_HOLDERS];
+};
+
+_Static_assert(sizeof(struct block) == 128, "two cache lines");
+
+/* --- conversations --- */
+
+struct tail {        /* a request, until it goes on or is forgotten */
+    uint32_t number; /* 0: none */
+    uint32_t at, input;
+    uint16_t blocks;
+    uint64_t kind_key; /* of the conversation, as it began */
+    uint8_t turn, size, growth, gap, kind;
+    bool waits;
+};
+
+enum {
+    RETURN_TURNS = 8,
+    RETURN_SIZES = 10,
+    RETURN_GROWTHS = 16,
+    RETURN_GAPS = 10,
+    RETURN_KINDS = 16,
+    RETURN_WEIGHTS = RETURN_BINS + 2 * RETURN_TURNS + 2 * RETURN_SIZES +
+                     2 * RETURN_GROWTHS + RETURN_GAPS * RETURN_BINS +
+                     RETURN_KINDS,
+};
+
+struct returns {
+    float weights[RETURN_WEIGHTS], seen[RETURN_WEIGHTS];
+    uint32_t next;               /* number of the next tail */
+    uint32_t swept[RETURN_BINS]; /* all tails before are older than the bin */
+    float growth[RETURN_TURNS];  /* tokens a turn adds */
+    float growth_n[RETURN_TURNS];
+    float gap_ms, gap_n;
+};
+
+/* The chance that it goes on before the end of each bin. */
+struct chance {
+    float by[RETURN_BINS];
+};
+
+/* --- sizes --- */
+
+struct offer_learnt {
+    char name[OFFER_NAME];
+    /* its cache */
+    uint32_t ttl, usable_after, least; /* ticks, tokens; ttl 0: no cache */
+    bool units, ttl_known;
+    float hits[AGE_BINS], tries[AGE_BINS];
+    /* tokens true to estimated, by class, and how sure */
+    float weight[TOKEN_CLASSES], doubt[TOKEN_CLASSES];
+    uint32_t counted;
+    /* answers, against what others would have said */
+    float said, expected;
+    uint32_t answers;
+};
+
+struct context {
+    uint64_t key;
+    uint32_t last;
+    float mean, spread, n;
+};
+
+/* --- rivals --- */
+
+struct kind { /* of traffic */
+    uint64_t key;
+    uint32_t last, n;
+    uint16_t offers[LEARNT_RIVALS];
+    float alone[LEARNT_RIVALS]; /* had it all gone there */
+    float paid, slack;
+    uint8_t n_offers, follows; /* follows: the best one alone */
+    uint16_t leader;
+};
+
+struct learnt {
+    uint64_t magic, bytes;
+    struct learnt_limits limits;
+    uint64_t blocks_at, tails_at;
+    uint32_t n_offers;
+    float said, expected;  /* answers of all offers, fading */
+    float spent, explored; /* nanos, fading: for exploration's budget */
+    struct returns returns;
+    struct offer_learnt offers[LEARNT_OFFERS];
+    struct context contexts[CONTEXTS];
+    struct kind kinds[CLASSES];
+};
+
+static inline uint32_t tick_of(int64_t unix_ms)
+{
+    return (uint32_t)(unix_ms / TICK_MS);
+}
+
+static inline struct tail *tail_at(struct learnt *l, uint32_t number)
+{
+    struct tail *tails = (void *)((char *)l + l->tails_at);
+
+    return &tails[number % l->limits.tails];
+}
+
+enum {
+    OUTLOOK_FAMILIES = 16,
+};
+
+struct outlook {
+    struct learnt *l;
+    const uint16_t *numbers;
+    const struct query *query;
+    uint32_t now;
+    int64_t now_ms;
+    /* the prompt */
+    struct block **blocks; /* NULL: not known */
+    uint32_t known;        /* leading blocks that are known */
+    int32_t input;         /* reference tokens */
+    float split[OUTLOOK_FAMILIES][TOKEN_CLASSES];
+    bool has_split[OUTLOOK_FAMILIES];
+    int32_t depth[LEARNT_OFFERS]; /* reference tokens each may hold */
+    uint32_t age[LEARNT_OFFERS];  /* ticks since it was last used */
+    int32_t shared;               /* tokens that many others begin with */
+    float shared_uses, shared_gap;
+    /* the conversation */
+    struct tail tail; /* this request's */
+    struct tail *parent;
+    struct chance chance[LEARNT_TURNS];
+    float input_then[LEARNT_TURNS + 1];
+    /* the answer */
+    uint64_t contexts[CONTEXT_LEVELS];
+    float answer, answer_spread; /* reference tokens */
+    float answer_seen;
+    /* rivals */
+    struct kind *kind;
+    uint64_t kind_key;
+    double premium; /* nanos paid to learn */
+    int32_t alone_depth[LEARNT_RIVALS];
+};
+
+uint64_t mix(uint64_t a, uint64_t b);
+
+/* learn_blocks.c */
+void blocks_find(struct outlook *o, struct arena *a);
+void blocks_keep(struct learnt *l, struct outlook *o, uint16_t offer);
+int32_t blocks_alone(const struct outlook *o, const struct offer_learnt *v);
+/* Of an offer: the share of the believed tokens that are truly read. */
+float cache_belief(const struct offer_learnt *v, uint32_t age);
+void cache_learn(struct offer_learnt *v, uint32_t age, float share);
+
+/* learn_return.c */
+void returns_init(struct returns *r);
+void returns_look(struct learnt *l, struct outlook *o);
+void returns_start(struct learnt *l, struct outlook *o);
+float chance_by(const struct chance *c, uint32_t ticks);
+
+/* learn_size.c */
+void size_init(struct offer_learnt *v);
+float size_input(const struct outlook *o, const struct offer_learnt *v,
+                 int family);
+float size_output(const struct outlook *o, const struct offer_learnt *v,
+                  float input);
+void size_look(struct learnt *l, struct outlook *o);
+void size_learn(struct learnt *l, struct outlook *o, struct offer_learnt *v,
+                int family, const struct usage *usage);
+
+/* learn_rivals.c */
+void rivals_look(struct learnt *l, struct outlook *o);
+void rivals_learn(struct learnt *l, struct outlook *o,
+                  const struct snapshot *snapshot, const struct decision *d,
+                  const struct verdict *chosen, const struct usage *usage,
+                  double cost_nanos);

@@ -1,0 +1,224 @@
+/*
+ * Does a conversation go on, and when? Each request leaves a tail; time after
+ * it is cut into bins, and in each bin in which it still waits it either goes
+ * on or does not: one trial of a logistic model. So what has not ended yet
+ * counts for as long as it has waited, neither more nor less.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "routing/learn_parts.h"
+
+static const uint32_t edges[RETURN_BINS] = {/* ticks */
+                                            500,   1500,  4000, 9000,
+                                            18000, 36000, 72000};
+
+enum {
+    FEATURES = 6,
+};
+
+void returns_init(struct returns *r)
+{
+    const float first = -3.2F, growth = 600;
+
+    for (int j = 0; j < RETURN_BINS; j++)
+        r->weights[j] = first;
+    for (int t = 0; t < RETURN_TURNS; t++)
+        r->growth[t] = growth;
+    r->next = 1;
+    for (int j = 0; j < RETURN_BINS; j++)
+        r->swept[j] = 1;
+    r->gap_ms = 60000;
+}
+
+static int log2_bucket(float x, float from, int most)
+{
+    int b = 0;
+
+    for (; b < most - 1 && x >= from; x /= 2)
+        b++;
+    return b;
+}
+
+static void features(int at[FEATURES], const struct tail *t, int bin)
+{
+    int late = bin >= 3, base = RETURN_BINS;
+
+    at[0] = bin;
+    at[1] = base + late * RETURN_TURNS + t->turn;
+    base += 2 * RETURN_TURNS;
+    at[2] = base + late * RETURN_SIZES + t->size;
+    base += 2 * RETURN_SIZES;
+    at[3] = base + late * RETURN_GROWTHS + t->growth;
+    base += 2 * RETURN_GROWTHS;
+    at[4] = base + t->gap * RETURN_BINS + bin;
+    base += RETURN_GAPS * RETURN_BINS;
+    at[5] = base + t->kind;
+}
+
+static float hazard(const struct returns *r, const struct tail *t, int bin)
+{
+    int at[FEATURES];
+    float z = 0;
+
+    features(at, t, bin);
+    for (int i = 0; i < FEATURES; i++)
+        z += r->weights[at[i]];
+    return 1 / (1 + expf(-z));
+}
+
+static void trial(struct returns *r, const struct tail *t, int bin, float went)
+{
+    const float rate = .12F, least = .3F;
+    float g = hazard(r, t, bin) - went;
+    int at[FEATURES];
+
+    features(at, t, bin);
+    for (int i = 0; i < FEATURES; i++) {
+        r->seen[at[i]] += g * g;
+        r->weights[at[i]] -= rate * g / sqrtf(r->seen[at[i]] + least);
+    }
+}
+
+static int bin_of(uint32_t age)
+{
+    int bin = 0;
+
+    while (bin < RETURN_BINS && age >= edges[bin])
+        bin++;
+    return bin;
+}
+
+/* Each tail that has outlived a bin has taught it. Bounded per request. */
+static void sweep(struct learnt *l, uint32_t now)
+{
+    struct returns *r = &l->returns;
+
+    for (int j = 0; j < RETURN_BINS; j++) {
+        if (r->next - r->swept[j] > l->limits.tails)
+            r->swept[j] = r->next - l->limits.tails;
+        for (int n = 0; n < 64 && r->swept[j] != r->next; n++) {
+            struct tail *t = tail_at(l, r->swept[j]);
+
+            if (now - t->at < edges[j])
+                break;
+            if (t->number == r->swept[j] && t->waits)
+                trial(r, t, j, 0);
+            r->swept[j]++;
+        }
+    }
+}
+
+static struct tail *find_parent(struct learnt *l, const struct outlook *o)
+{
+    enum {
+        BRANCHES_MOST = 3
+    };
+
+    for (uint32_t i = o->known; i-- > 0;) {
+        const struct block *b = o->blocks[i];
+        struct tail *t = tail_at(l, b->tail);
+
+        if (b->branches >= BRANCHES_MOST)
+            return NULL;
+        if (b->tail != 0 && t->number == b->tail)
+            return i + 2 >= t->blocks ? t : NULL;
+    }
+    return NULL;
+}
+
+static void expect(struct learnt *l, struct outlook *o)
+{
+    const struct returns *r = &l->returns;
+    struct tail t = o->tail;
+
+    o->input_then[0] = (float)o->input;
+    for (int k = 0; k < LEARNT_TURNS; k++) {
+        float waits = 1;
+
+        for (int j = 0; j < RETURN_BINS; j++) {
+            waits *= 1 - hazard(r, &t, j);
+            o->chance[k].by[j] = 1 - waits;
+        }
+        o->input_then[k + 1] = o->input_then[k] + r->growth[t.turn];
+        t.growth = (uint8_t)log2_bucket(r->growth[t.turn], 4, RETURN_GROWTHS);
+        if (t.turn + 1 < RETURN_TURNS)
+            t.turn++;
+        t.size = (uint8_t)log2_bucket(o->input_then[k + 1], 512, RETURN_SIZES);
+        if (t.gap == 0)
+            t.gap = 1 + RETURN_BINS / 2;
+    }
+}
+
+void returns_look(struct learnt *l, struct outlook *o)
+{
+    const struct tail *parent;
+    uint32_t grown = 0;
+
+    sweep(l, o->now);
+    parent = o->parent = find_parent(l, o);
+    o->tail = (struct tail){
+        .at = o->now,
+        .input = (uint32_t)o->input,
+        .blocks = (uint16_t)o->query->prefix.n,
+        .size = (uint8_t)log2_bucket((float)o->input, 512, RETURN_SIZES),
+        .growth = RETURN_GROWTHS - 1,
+        .kind = (uint8_t)(mix(o->contexts[1], 7) % RETURN_KINDS),
+        .waits = o->query->prefix.n > 0,
+    };
+    if (parent) {
+        if (o->tail.input > parent->input)
+            grown = o->tail.input - parent->input;
+        o->tail.turn =
+            (uint8_t)(parent->turn + 1 < RETURN_TURNS ? parent->turn + 1
+                                                      : RETURN_TURNS - 1);
+        o->tail.growth =
+            (uint8_t)log2_bucket((float)grown, 4, RETURN_GROWTHS - 1);
+        o->tail.gap = (uint8_t)(1 + bin_of(o->now - parent->at));
+    }
+    expect(l, o);
+}
+
+void returns_start(struct learnt *l, struct outlook *o)
+{
+    const float slow = 300;
+    struct returns *r = &l->returns;
+    struct tail *parent = o->parent;
+
+    if (parent) {
+        int bin = bin_of(o->now - parent->at), t = parent->turn;
+        float grown = o->tail.input > parent->input
+                          ? (float)(o->tail.input - parent->input)
+                          : 0;
+
+        if (parent->waits && bin < RETURN_BINS)
+            trial(r, parent, bin, 1);
+        parent->waits = false;
+        if (r->growth_n[t] < slow)
+            r->growth_n[t]++;
+        r->growth[t] += (grown - r->growth[t]) / (r->growth_n[t] + 2);
+        if (r->gap_n < slow)
+            r->gap_n++;
+        r->gap_ms += ((float)(o->now - parent->at) * TICK_MS - r->gap_ms) /
+                     (r->gap_n + 2);
+    }
+    o->tail.number = r->next++;
+    if (r->next == 0)
+        r->next = 1;
+    *tail_at(l, o->tail.number) = o->tail;
+}
+
+float chance_by(const struct chance *c, uint32_t ticks)
+{
+    float before = 0;
+    uint32_t from = 0;
+
+    for (int j = 0; j < RETURN_BINS; j++) {
+        if (ticks < edges[j])
+            return before + (c->by[j] - before) * (float)(ticks - from) /
+                                (float)(edges[j] - from);
+        before = c->by[j];
+        from = edges[j];
+    }
+    return before;
+}

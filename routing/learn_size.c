@@ -1,0 +1,172 @@
+#include <math.h>
+#include <string.h>
+
+#include "routing/learn_parts.h"
+
+/* --- tokens of a prompt ----------------------------------------------------
+ * What an offer counts is the sum over the classes of text of what its family
+ * would count, each by a weight of the offer's own. A Kalman filter with a
+ * variance for each weight learns them from the sums. */
+
+void size_init(struct offer_learnt *v)
+{
+    const float doubt = .06F;
+
+    for (int k = 0; k < TOKEN_CLASSES; k++) {
+        v->weight[k] = 1;
+        v->doubt[k] = doubt;
+    }
+}
+
+float size_input(const struct outlook *o, const struct offer_learnt *v,
+                 int family)
+{
+    float sum = 0;
+
+    for (int k = 0; k < TOKEN_CLASSES; k++)
+        sum += o->split[family][k] * v->weight[k];
+    return sum;
+}
+
+static float clampf(float x, float least, float most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
+static void learn_input(struct outlook *o, struct offer_learnt *v, int family,
+                        float counted)
+{
+    const float *x = o->split[family];
+    const float surprise = 3.5F, drift = 2e-6F, weight_least = .2F,
+                weight_most = 5, trust = 8;
+    float guessed = size_input(o, v, family), miss = counted - guessed;
+    float noise = .02F * guessed + 1, sum = noise * noise, bound;
+
+    for (int k = 0; k < TOKEN_CLASSES; k++)
+        sum += v->doubt[k] * x[k] * x[k];
+    bound = surprise * sqrtf(sum);
+    if ((float)v->counted >= trust)
+        miss = clampf(miss, -bound, bound);
+    for (int k = 0; k < TOKEN_CLASSES; k++) {
+        float gain = v->doubt[k] * x[k] / sum;
+
+        v->weight[k] =
+            clampf(v->weight[k] + gain * miss, weight_least, weight_most);
+        v->doubt[k] = v->doubt[k] * (1 - gain * x[k]) + drift;
+    }
+    if (v->counted < UINT32_MAX)
+        v->counted++;
+}
+
+/* --- answers ---------------------------------------------------------------
+ * In reference tokens, by who asks what: the model asked for; team and
+ * abilities; the prompt's common beginning; its size. The narrower kind takes
+ * over from the wider one as it is seen more often. An offer says so many
+ * times what the others would. */
+
+static struct context *context_find(struct learnt *l, uint64_t key)
+{
+    struct context *set = &l->contexts[key % (CONTEXTS / 4) * 4];
+
+    for (int i = 0; i < 4; i++)
+        if (set[i].key == key)
+            return &set[i];
+    return NULL;
+}
+
+static struct context *context_make(struct learnt *l, uint64_t key,
+                                    uint32_t now)
+{
+    struct context *set = &l->contexts[key % (CONTEXTS / 4) * 4], *c = set;
+
+    for (int i = 0; i < 4; i++) {
+        if (set[i].key == key)
+            return &set[i];
+        if (set[i].n == 0 || (c->n != 0 && now - set[i].last > now - c->last))
+            c = &set[i];
+    }
+    *c = (struct context){.key = key};
+    return c;
+}
+
+void size_look(struct learnt *l, struct outlook *o)
+{
+    const float doubt = 8;
+    float mean = EXPECTED_OUTPUT_TOKENS, spread = mean, n = 0;
+
+    for (int i = 0; i < CONTEXT_LEVELS; i++) {
+        const struct context *c = context_find(l, o->contexts[i]);
+
+        if (!c)
+            continue;
+        mean = (c->mean * c->n + mean * doubt) / (c->n + doubt);
+        spread = (c->spread * c->n + spread * doubt) / (c->n + doubt);
+        n = c->n;
+    }
+    o->answer = mean;
+    o->answer_spread = spread;
+    o->answer_seen = n;
+}
+
+/* So many times what the others would say. Answers vary much: it takes
+ * ten to be half sure. */
+static float verbosity(const struct learnt *l, const struct offer_learnt *v)
+{
+    const float doubt = 10;
+    float own = (v->said + doubt) / (v->expected + doubt);
+    float all = (l->said + doubt) / (l->expected + doubt);
+
+    return clampf(own / all, .1F, 10);
+}
+
+static float scale(const struct outlook *o, float input)
+{
+    return o->input > 0 && input > 0 ? clampf(input / (float)o->input, .2F, 5)
+                                     : 1;
+}
+
+float size_output(const struct outlook *o, const struct offer_learnt *v,
+                  float input)
+{
+    return o->answer * scale(o, input) * verbosity(o->l, v);
+}
+
+static void learn_output(struct learnt *l, struct outlook *o,
+                         struct offer_learnt *v, float input, float said)
+{
+    const float most = 256, fading = .998F, known = 8, outlier = 5;
+    float usual = scale(o, input), x = said / (usual * verbosity(l, v));
+
+    /* against all offers together, so that what is usual does not drift */
+    if (o->answer_seen >= known && o->answer > 0) {
+        float times = clampf(said / (usual * o->answer), 0, outlier);
+
+        v->said = v->said * fading + times;
+        v->expected = v->expected * fading + 1;
+        l->said = l->said * fading + times;
+        l->expected = l->expected * fading + 1;
+    }
+    if (v->answers < UINT32_MAX)
+        v->answers++;
+    for (int i = 0; i < CONTEXT_LEVELS; i++) {
+        struct context *c = context_make(l, o->contexts[i], o->now);
+        float miss = x - c->mean;
+
+        if (c->n < most)
+            c->n++;
+        c->mean += miss / c->n;
+        c->spread += (fabsf(miss) - c->spread) / c->n;
+        c->last = o->now;
+    }
+}
+
+void size_learn(struct learnt *l, struct outlook *o, struct offer_learnt *v,
+                int family, const struct usage *usage)
+{
+    if (usage->estimated)
+        return;
+    learn_output(l, o, v, (float)usage->input_tokens,
+                 (float)usage->output_tokens);
+    if (usage->input_tokens > 0)
+        learn_input(o, v, family, (float)usage->input_tokens);
+}

@@ -1,0 +1,23 @@
+/*
+ * prefix.h - a prompt's beginning as a chain of names.
+ *
+ * Each name stands for all of the prompt up to the end of its block, so equal
+ * names mean equal beginnings. They are keyed hashes (or a trace's own
+ * numbers): no text can be read out of them. 0 is not a name.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    PREFIX_BLOCKS_MOST = 1024, /* of one prompt; what lies behind is not seen */
+};
+
+struct prefix {
+    const uint64_t *names;
+    const int32_t *ends; /* where each ends, in reference tokens; ascending */
+    uint32_t n;
+    bool
+        full; /* the last block is whole: the next prompt may go on behind it */
+};
