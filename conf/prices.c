@@ -27,9 +27,17 @@ static const char *check_vendor_pair(const char *text)
                : "wants SOURCE'S-NAME=VENDOR";
 }
 
+static const char *check_feed(const char *text)
+{
+    return strstr(text, "://") && strncmp(text, "https://", 8) != 0
+               ? "wants a file or an https:// URL"
+               : NULL;
+}
+
 static const struct field feed_rows[] = {
     FIELD(conf, "from", feed.from, .kind = FIELD_TEXT, .init = "", .max = 1024,
-          .live = true, .help = "a file, or an https:// URL"),
+          .check = check_feed, .live = true,
+          .help = "a file, or an https:// URL"),
     FIELD(conf, "format", feed.format, .kind = FIELD_CHOICE,
           .init = "models.dev",
           .choices = "models.dev litellm openrouter genai-prices", .live = true,
@@ -37,6 +45,9 @@ static const struct field feed_rows[] = {
     FIELD(conf, "every", feed.every_ms, .kind = FIELD_DURATION, .init = "30m",
           .min = 1000, .max = INT64_C(7) * DAY_MS, .live = true,
           .help = "how often it is read"),
+    FIELD(conf, "ca_file", feed.ca_file, .kind = FIELD_TEXT, .init = "",
+          .max = 1024, .live = true,
+          .help = "authorities (PEM) for its URL; absent: the system's"),
     FIELD(conf, "vendors", feed.vendors, .kind = FIELD_WORDS, .init = "",
           .max = 64, .check = check_vendor_pair, .live = true,
           .help = "zai=glm: the source's name of a vendor and ours, where "

@@ -6,7 +6,8 @@
  *         --import_judge--> findings --import_write--> a file of prices
  *
  * Pure. What is held back (a jump of five times or more, a zero, a number
- * that looks like the other currency) is written only if somebody accepts it.
+ * that looks like the other currency, the loss of what was imported before) is
+ * written only if somebody accepts it.
  * All catalogues are in USD.
  */
 #pragma once
@@ -66,9 +67,9 @@ enum import_verdict {
     IMPORT_DEARER,
     IMPORT_CHEAPER,
     IMPORT_MIXED,
-    IMPORT_GONE,      /* it was imported, and the catalogue has it no more */
     IMPORT_UNREADY,   /* it cannot be taken: see `why` */
-    IMPORT_HELD_ZERO, /* from here on: held back */
+    IMPORT_HELD_GONE, /* from here on: held back; it was imported before */
+    IMPORT_HELD_ZERO,
     IMPORT_HELD_SLIP,
     IMPORT_HELD_JUMP,
     IMPORT_VERDICTS, /* not a verdict */

@@ -63,8 +63,8 @@ static const struct {
     [IMPORT_DEARER] = {"dearer", false},
     [IMPORT_CHEAPER] = {"cheaper", false},
     [IMPORT_MIXED] = {"changed", false},
-    [IMPORT_GONE] = {"gone", false},
     [IMPORT_UNREADY] = {"left out", false},
+    [IMPORT_HELD_GONE] = {"held: gone", true},
     [IMPORT_HELD_ZERO] = {"held: zero", true},
     [IMPORT_HELD_SLIP] = {"held: wrong currency?", true},
     [IMPORT_HELD_JUMP] = {"held: five times or more", true},
@@ -320,7 +320,7 @@ void import_judge(struct import_report *out, const struct snapshot *s,
         if (!f->price && !was_imported(f->offer, format))
             continue;
         if (!f->price) {
-            f->verdict = IMPORT_GONE;
+            f->verdict = IMPORT_HELD_GONE;
             f->before = price_row_at(f->offer, now_ms, &sample);
         }
         out->n++;

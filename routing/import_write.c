@@ -162,8 +162,8 @@ static bool is_written(const struct import_finding *f, bool accept)
 {
     bool new_one = f->price && f->price->n_rows > 0 &&
                    (accept || !import_held(f->verdict));
-    bool old_one = f->verdict != IMPORT_GONE && f->offer->priced &&
-                   f->offer->priced->imported;
+    bool old_one =
+        (f->price || !accept) && f->offer->priced && f->offer->priced->imported;
 
     return new_one || old_one;
 }

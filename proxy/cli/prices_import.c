@@ -255,7 +255,8 @@ const struct command command_prices_import = {
             "that stands in prices.yaml itself goes before it. Prints what\n"
             "changed against the book. Held back until --accept: a jump of\n"
             "five times or more, a zero, a price that is off by the exchange\n"
-            "rate. Vendors are found by their address, models by their name.",
+            "rate, a model that is listed no more. Vendors are found by their "
+            "address, models by their name.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .words_most = 1,

@@ -14,6 +14,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 
+#include "serve/feed.h"
 #include "serve/revoke.h"
 #include "serve/watch.h"
 #include "serve/worker.h"
@@ -34,6 +35,7 @@ struct program {
     struct worker workers[WORKERS_MOST];
     pthread_t threads[WORKERS_MOST];
     int n_workers, n_draining;
+    struct feed *feed;
     struct loop_timer deadline;
     struct watch keys; /* keys.yaml: a key is made or revoked */
     bool draining;
@@ -149,6 +151,15 @@ static void reload(struct program *p)
     p->edition = e;
     log_line(LOG_INFO, "reload", "result=ok edition=%llu offers=%zu",
              (unsigned long long)e->snapshot->edition, e->snapshot->n_offers);
+    feed_follow(p->feed, e->snapshot);
+}
+
+static void on_prices_changed(void *arg)
+{
+    struct program *p = arg;
+
+    if (!p->draining)
+        reload(p);
 }
 
 /* Keys that are gone are refused from here on, whatever the other files look
@@ -321,7 +332,10 @@ static void run_until_told(struct program *p)
              "version=" BIJIA_VERSION " address=%s workers=%d offers=%zu",
              p->edition->snapshot->conf->server.listen.items[0].text,
              p->n_workers, p->edition->snapshot->n_offers);
+    p->feed = feed_start(p->loop, on_prices_changed, p, p->arena);
+    feed_follow(p->feed, p->edition->snapshot);
     loop_run(p->loop);
+    feed_stop(p->feed);
     watch_stop(&p->keys);
     for (int i = 0; i < p->n_workers; i++)
         pthread_join(p->threads[i], NULL);

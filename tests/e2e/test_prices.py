@@ -1,10 +1,16 @@
 """The commands of `bijia prices`: Python's Decimal is the judge of every amount."""
 import datetime as dt
+import http.server
 import json
 import os
 import random
 import shutil
+import signal
+import socket
+import ssl
 import subprocess
+import threading
+import time
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
@@ -473,7 +479,10 @@ def test_genai_prices_come_from_its_json_and_from_a_providers_yaml(shop):
     found = imported(shop, "genai-prices", file=os.path.join(CATALOGUES, "genai-prices.yml"))
     assert found["deepseek/deepseek-flash"]["line"] == "left out: a price of its own at some hours"
     assert found["deepseek/deepseek-pro"]["verdict"] == "cheaper"
-    assert found["claude/claude"]["verdict"] == "gone"
+    assert found["claude/claude"]["verdict"] == "held: gone"
+    assert rows_of(shop, "claude/claude"), "what a catalogue lists no more is not lost at once"
+    imported(shop, "genai-prices", "--accept", file=os.path.join(CATALOGUES, "genai-prices.yml"))
+    assert not rows_of(shop, "claude/claude")
 
 
 def test_what_is_held_back_leaves_the_earlier_import_as_it_was(shop, tmp_path):
@@ -511,6 +520,149 @@ def test_a_missing_import_is_told_with_its_place(shop):
     done = bijia("check", shop)
     assert done.returncode == 1
     assert '"prices.d/none.yaml" cannot be read' in done.stderr and "prices.yaml:" in done.stderr
+
+
+# --- feed: the same, while bijia serves
+
+
+class Serving:
+    """`bijia serve` on a directory, and what it logs."""
+
+    def __init__(self, conf):
+        self.conf, self.log = conf, conf / "serve.log"
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        (conf / "bijia.yaml").write_text(f"listen: 127.0.0.1:{port}\nworkers: 1\nstate_dir: state\n")
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen([BINARY, "serve", str(conf)], stderr=log)
+
+    def wait_for(self, *words, times=1, seconds=20):
+        """Until so many lines of the log have all the words."""
+        for _ in range(seconds * 20):
+            lines = [line for line in self.log.read_text().splitlines() if all(w in line for w in words)]
+            if len(lines) >= times:
+                return lines
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(f"no {words} in\n{self.log.read_text()}")
+
+    def count(self, *words):
+        return sum(all(w in line for w in words) for line in self.log.read_text().splitlines())
+
+    def __enter__(self):
+        self.wait_for("event=serving")
+        return self
+
+    def __exit__(self, *error):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0, self.log.read_text()
+
+
+def feed(conf, source, **more):
+    book = json.loads((conf / "prices.yaml").read_text())
+    book["feed"] = {"from": str(source), "format": "models.dev", "every": "1s", **more}
+    (conf / "prices.yaml").write_text(json.dumps(book, indent=1))
+
+
+def catalogue(path, **costs):
+    """Of OpenAI's models."""
+    text = json.dumps({"openai": {"models": {m.replace("_", "-"): {"cost": {"input": i, "output": o}}
+                                             for m, (i, o) in costs.items()}}})
+    scratch = path.with_suffix(".new")
+    scratch.write_text(text)
+    scratch.rename(path)
+
+
+@pytest.mark.threads
+def test_a_feed_is_read_again_and_what_is_doubtful_changes_nothing(shop, tmp_path):
+    path = tmp_path / "feed.json"
+    catalogue(path, gpt_fresh=(1, 4), gpt_six=(2, 8))
+    feed(shop, path)
+    with Serving(shop) as program:
+        program.wait_for("event=price", "offer=openai/gpt-fresh", "new: 1.00 in, 4.00 out")
+        assert "stays" in program.wait_for("event=price", "offer=openai/gpt-six", "cheaper")[0]
+        program.wait_for("event=reload", "result=ok edition=2")
+        assert rows_of(shop, "openai/gpt-fresh")[0]["price"]["input"] == "1.00"
+        assert rows_of(shop, "openai/gpt-six")[0]["price"]["output"] == "10.00"
+
+        catalogue(path, gpt_fresh=(0.8, 4), gpt_six=(2, 8))
+        program.wait_for("event=price", "offer=openai/gpt-fresh", "cheaper: 1.00 -> 0.80 in (-20.0%)")
+        program.wait_for("event=reload", "result=ok edition=3")
+
+        catalogue(path, gpt_fresh=(0.1, 0.4), gpt_six=(2, 8))
+        program.wait_for("level=warn", "event=price", "offer=openai/gpt-fresh", "held: five times or more")
+        path.write_text('{"openai": ')
+        program.wait_for("level=warn", "event=feed", "result=refused", "shape of models.dev")
+        path.unlink()
+        program.wait_for("level=warn", "event=feed", "result=refused", "No such file")
+        catalogue(path, gpt_six=(2, 8))
+        program.wait_for("level=warn", "offer=openai/gpt-fresh", "held: gone")
+        assert program.count("event=reload") == 2, "nothing doubtful came into force"
+        assert rows_of(shop, "openai/gpt-fresh")[0]["price"]["input"] == "0.80"
+    with Serving(shop) as program:
+        assert rows_of(shop, "openai/gpt-fresh")[0]["source"].startswith("models.dev openai/gpt-fresh, ")
+        program.wait_for("held: gone")
+
+
+def test_what_a_feed_says_again_is_told_once(shop, tmp_path):
+    path = tmp_path / "feed.json"
+    catalogue(path, gpt_fresh=(1, 4), gpt_free=(0, 0))
+    feed(shop, path)
+    with Serving(shop) as program:
+        program.wait_for("offer=openai/gpt-free", "held: zero")
+        time.sleep(3.5)
+        assert program.count("held: zero") == 1 and program.count("event=reload") == 1
+
+
+@pytest.fixture
+def https(tmp_path):
+    """A server with a certificate of its own making: (url, ca file, bodies by path)."""
+    pem = tmp_path / "server.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", str(pem) + ".key", "-out", str(pem)], check=True, capture_output=True)
+    bodies = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body, where = bodies.get(self.path, (404, b"no", None))
+            self.send_response(status)
+            if where:
+                self.send_header("Location", where)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, str(pem) + ".key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://localhost:{server.server_port}", str(pem), bodies
+    server.shutdown()
+
+
+def test_a_feed_comes_over_https_and_only_from_whom_it_trusts(shop, https):
+    url, pem, bodies = https
+    with open(os.path.join(CATALOGUES, "models.dev.json"), "rb") as f:
+        bodies["/api.json"] = (200, f.read(), None)
+    bodies["/moved"] = (302, b"", "/api.json")
+    bodies["/away"] = (302, b"", "http://localhost:9/api.json")
+    feed(shop, f"{url}/moved", ca_file=pem)
+    with Serving(shop) as program:
+        program.wait_for("offer=openai/gpt-fresh", "new: 0.10 in, 0.50 out")
+        for where, more, why in [(f"{url}/none", {"ca_file": pem}, "404"), (f"{url}/away", {"ca_file": pem}, "http"),
+                                 (f"{url}/api.json", {}, "certificate")]:
+            feed(shop, where, **more)
+            program.process.send_signal(signal.SIGHUP)
+            program.wait_for("event=feed", "result=refused", why)
+        assert rows_of(shop, "openai/gpt-fresh")[0]["price"]["input"] == "0.10"
+    feed(shop, "http://localhost/api.json")
+    assert 'wants a file or an https:// URL, found "http://localhost/api.json"' in bijia("check", shop).stderr
 
 
 # --- diff, history and the board
