@@ -183,36 +183,103 @@ void learnt_look(const struct outlook *o, const struct offer *offer,
 
 /* --- the answer ----------------------------------------------------------- */
 
-static void learn_cache(struct learnt *l, struct outlook *o, uint16_t number,
-                        const struct usage *usage)
-{
-    struct offer_learnt *v = &l->offers[number];
-    float believed, share;
-
-    if (usage->estimated || o->depth[number] == 0 || o->input == 0)
-        return;
-    believed =
-        (float)o->depth[number] * (float)usage->input_tokens / (float)o->input;
-    if (believed < 64 || believed < (float)v->least)
-        return;
-    share = (float)usage->cached_tokens / believed;
-    cache_learn(v, o->age[number], share > 1 ? 1 : share);
-}
-
-void learnt_answered(struct learnt *l, struct outlook *o,
-                     const struct snapshot *snapshot, const struct decision *d,
-                     const struct verdict *v, const struct usage *usage,
-                     int64_t cost_nanos)
+struct lesson *learnt_sent(struct learnt *l, struct outlook *o,
+                           const struct snapshot *snapshot,
+                           const struct decision *d, const struct verdict *v,
+                           struct arena *a)
 {
     uint16_t number = o->numbers[v->offer->index];
+    struct lesson *x;
 
-    l->spent += (float)cost_nanos;
-    l->explored += (float)o->premium;
+    if (o->parent && o->parent->number != o->parent_number)
+        o->parent = NULL; /* forgotten meanwhile */
     returns_start(l, o);
     if (number == LEARNT_NOBODY)
-        return;
-    rivals_learn(l, o, snapshot, d, v, usage, (double)cost_nanos);
-    learn_cache(l, o, number, usage);
-    size_learn(l, o, &l->offers[number], family_of(v->offer), usage);
+        return NULL;
+    x = arena_alloc(a, sizeof(*x));
+    *x = (struct lesson){
+        .now = o->now,
+        .age = o->age[number],
+        .number = number,
+        .input = o->input,
+        .depth = o->depth[number],
+        .n = o->query->n,
+        .answer = o->answer,
+        .answer_seen = o->answer_seen,
+        .premium = o->premium,
+        .expected_input = v->expected.input_tokens,
+        .expected_output = v->expected.output_tokens,
+    };
+    memcpy(x->split, o->split[family_of(v->offer)], sizeof(x->split));
+    memcpy(x->contexts, o->contexts, sizeof(x->contexts));
+    rivals_note(l, o, x, snapshot, d);
     blocks_keep(l, o, number);
+    return x;
+}
+
+static void learn_cache(struct offer_learnt *v, const struct lesson *x,
+                        const struct usage *usage)
+{
+    const float least = 64;
+    float believed, share;
+
+    if (usage->estimated || x->depth == 0 || x->input == 0)
+        return;
+    believed = (float)x->depth * (float)usage->input_tokens / (float)x->input;
+    if (believed < least || believed < (float)v->least)
+        return;
+    share = (float)usage->cached_tokens / believed;
+    cache_learn(v, x->age, share > 1 ? 1 : share);
+}
+
+void learnt_answered(struct learnt *l, const struct lesson *x,
+                     const struct usage *usage, int64_t nanos)
+{
+    struct offer_learnt *v = &l->offers[x->number];
+
+    l->spent += (float)nanos;
+    l->explored += (float)x->premium;
+    rivals_learn(l, x, usage, (double)nanos);
+    learn_cache(v, x, usage);
+    size_learn(l, x, v, usage);
+}
+
+/* --- from a file ---------------------------------------------------------- */
+
+/* Indices are all that could lead astray. */
+static bool has_sound_indices(struct learnt *l)
+{
+    struct block *blocks = (void *)((char *)l + l->blocks_at);
+    struct tail *tails = (void *)((char *)l + l->tails_at);
+
+    for (uint32_t i = 0; i < l->limits.blocks; i++)
+        for (int k = 0; k < BLOCK_HOLDERS; k++)
+            if (blocks[i].holders[k].offer >= LEARNT_OFFERS)
+                return false;
+    for (uint32_t i = 0; i < l->limits.tails; i++)
+        if (!tail_is_sound(&tails[i]))
+            return false;
+    for (int i = 0; i < CLASSES; i++) {
+        if (l->kinds[i].n_offers > LEARNT_RIVALS)
+            return false;
+        for (int k = 0; k < LEARNT_RIVALS; k++)
+            if (l->kinds[i].offers[k] >= LEARNT_OFFERS)
+                return false;
+    }
+    return true;
+}
+
+bool learnt_is_sound(struct learnt *l, size_t len, struct learnt_limits limits)
+{
+    if (len != learnt_bytes(limits) || l->magic != MAGIC || l->bytes != len ||
+        l->limits.blocks != limits.blocks || l->limits.tails != limits.tails ||
+        l->blocks_at != aligned(sizeof(*l)) ||
+        l->tails_at !=
+            l->blocks_at + aligned(limits.blocks * sizeof(struct block)) ||
+        l->n_offers > LEARNT_OFFERS)
+        return false;
+    for (uint32_t i = 0; i < l->n_offers; i++)
+        if (memchr(l->offers[i].name, 0, OFFER_NAME) == NULL)
+            return false;
+    return has_sound_indices(l);
 }

@@ -4,6 +4,7 @@
  *   learnt_prepare   before decide(): what is known of this very request
  *   learnt_look      tokens, answer and cache of one offer (conditions.look)
  *   learnt_weigh     what the choice means for later (conditions.weigh)
+ *   learnt_sent      an offer has taken it on
  *   learnt_answered  after the answer: its usage teaches
  *
  * It knows: tokens per class of text at each offer; how long answers are, by
@@ -61,9 +62,21 @@ void learnt_look(const struct outlook *o, const struct offer *offer,
 void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
                   struct verdict *verdicts, uint32_t n);
 
-/* `d` chose, `v` of it answered with `usage`, which cost `cost` of the
- * snapshot's currency. */
-void learnt_answered(struct learnt *l, struct outlook *o,
-                     const struct snapshot *snapshot, const struct decision *d,
-                     const struct verdict *v, const struct usage *usage,
-                     int64_t cost_nanos);
+/* What must be kept until the answer's usage is known. Some 400 bytes. */
+struct lesson;
+
+/* `v` of the decision `d` has taken the request on: from now on its cache
+ * holds the prompt. The lesson lives in `a`; the outlook is not needed any
+ * more. NULL: the offer is not learnt of. */
+struct lesson *learnt_sent(struct learnt *l, struct outlook *o,
+                           const struct snapshot *snapshot,
+                           const struct decision *d, const struct verdict *v,
+                           struct arena *a);
+
+/* It answered with `usage`, which cost `nanos` of the snapshot's currency. */
+void learnt_answered(struct learnt *l, const struct lesson *lesson,
+                     const struct usage *usage, int64_t nanos);
+
+/* A learnt that was read from a file, `len` bytes: is it one of ours, of these
+ * limits? What it says is bounded then; it is not believed further. */
+bool learnt_is_sound(struct learnt *l, size_t len, struct learnt_limits limits);

@@ -165,6 +165,7 @@ struct outlook {
     /* the conversation */
     struct tail tail; /* this request's */
     struct tail *parent;
+    uint32_t parent_number;
     struct chance chance[LEARNT_TURNS];
     float input_then[LEARNT_TURNS + 1];
     /* the answer */
@@ -178,6 +179,23 @@ struct outlook {
     int32_t alone_depth[LEARNT_RIVALS];
 };
 
+struct lesson {
+    uint32_t now, age;
+    uint16_t number;
+    uint8_t n_rivals;
+    int32_t input, depth;
+    int64_t n; /* choices */
+    float split[TOKEN_CLASSES];
+    uint64_t contexts[CONTEXT_LEVELS];
+    float answer, answer_seen;
+    double premium;
+    /* what the rivals alone would have cost: for the prompt, for the answer */
+    uint64_t kind_key;
+    uint16_t rivals[LEARNT_RIVALS];
+    float prompt[LEARNT_RIVALS], said[LEARNT_RIVALS];
+    int64_t expected_input, expected_output;
+};
+
 uint64_t mix(uint64_t a, uint64_t b);
 
 /* learn_blocks.c */
@@ -189,6 +207,7 @@ float cache_belief(const struct offer_learnt *v, uint32_t age);
 void cache_learn(struct offer_learnt *v, uint32_t age, float share);
 
 /* learn_return.c */
+bool tail_is_sound(const struct tail *t);
 void returns_init(struct returns *r);
 void returns_look(struct learnt *l, struct outlook *o);
 void returns_start(struct learnt *l, struct outlook *o);
@@ -201,12 +220,12 @@ float size_input(const struct outlook *o, const struct offer_learnt *v,
 float size_output(const struct outlook *o, const struct offer_learnt *v,
                   float input);
 void size_look(struct learnt *l, struct outlook *o);
-void size_learn(struct learnt *l, struct outlook *o, struct offer_learnt *v,
-                int family, const struct usage *usage);
+void size_learn(struct learnt *l, const struct lesson *x,
+                struct offer_learnt *v, const struct usage *usage);
 
 /* learn_rivals.c */
 void rivals_look(struct learnt *l, struct outlook *o);
-void rivals_learn(struct learnt *l, struct outlook *o,
-                  const struct snapshot *snapshot, const struct decision *d,
-                  const struct verdict *chosen, const struct usage *usage,
-                  double cost_nanos);
+void rivals_note(struct learnt *l, struct outlook *o, struct lesson *x,
+                 const struct snapshot *snapshot, const struct decision *d);
+void rivals_learn(struct learnt *l, const struct lesson *x,
+                  const struct usage *usage, double cost_nanos);

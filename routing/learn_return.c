@@ -157,6 +157,7 @@ void returns_look(struct learnt *l, struct outlook *o)
 
     sweep(l, o->now);
     parent = o->parent = find_parent(l, o);
+    o->parent_number = parent ? parent->number : 0;
     o->tail = (struct tail){
         .at = o->now,
         .input = (uint32_t)o->input,
@@ -206,6 +207,13 @@ void returns_start(struct learnt *l, struct outlook *o)
     if (r->next == 0)
         r->next = 1;
     *tail_at(l, o->tail.number) = o->tail;
+}
+
+bool tail_is_sound(const struct tail *t)
+{
+    return t->turn < RETURN_TURNS && t->size < RETURN_SIZES &&
+           t->growth < RETURN_GROWTHS && t->gap < RETURN_GAPS &&
+           t->kind < RETURN_KINDS;
 }
 
 float chance_by(const struct chance *c, uint32_t ticks)

@@ -4,6 +4,7 @@
  * follows it until that is made good.
  */
 #include <math.h>
+#include <string.h>
 
 #include "routing/learn_parts.h"
 
@@ -70,25 +71,16 @@ static void choose_rivals(struct outlook *o, const struct decision *d)
     }
 }
 
-static bool cost_there(double *out, const struct outlook *o,
+/* What it would cost there, of the tokens expected: prompt and answer. */
+static bool cost_there(float *prompt, float *said, const struct outlook *o,
                        const struct snapshot *snapshot, const struct verdict *v,
-                       int32_t depth, const struct verdict *chosen,
-                       const struct usage *usage)
+                       int32_t depth)
 {
     const struct offer_learnt *own = &o->l->offers[o->numbers[v->offer->index]];
-    double counted = 1, said = 1;
     struct usage u = v->expected;
-    struct money compared;
+    struct money all, answer;
     struct cost cost;
 
-    if (chosen->expected.input_tokens > 0)
-        counted =
-            (double)usage->input_tokens / (double)chosen->expected.input_tokens;
-    if (chosen->expected.output_tokens > 0)
-        said = (double)usage->output_tokens /
-               (double)chosen->expected.output_tokens;
-    u.input_tokens = (int64_t)((double)u.input_tokens * counted + .5);
-    u.output_tokens = (int64_t)((double)u.output_tokens * said + .5);
     u.cached_tokens = 0;
     if (o->input > 0 && depth > 0) {
         double there = (double)depth * (double)u.input_tokens / o->input;
@@ -99,10 +91,15 @@ static bool cost_there(double *out, const struct outlook *o,
     }
     price_expect(&u, v->offer, o->now_ms);
     if (!price_cost(&cost, v->offer, o->now_ms, &u, 0) ||
-        !price_convert(&compared, snapshot, cost.total, snapshot->currency,
-                       o->now_ms))
+        !price_convert(&all, snapshot, cost.total, snapshot->currency,
+                       o->now_ms) ||
+        !price_convert(&answer, snapshot,
+                       money_add(cost_part(&cost, COST_OUTPUT),
+                                 cost_part(&cost, COST_THINKING)),
+                       snapshot->currency, o->now_ms))
         return false;
-    *out = (double)compared.nanos;
+    *said = (float)answer.nanos;
+    *prompt = (float)(all.nanos - answer.nanos);
     return true;
 }
 
@@ -129,33 +126,53 @@ static void follow_or_lead(struct kind *k)
         k->follows = 0;
 }
 
-void rivals_learn(struct learnt *l, struct outlook *o,
-                  const struct snapshot *snapshot, const struct decision *d,
-                  const struct verdict *chosen, const struct usage *usage,
-                  double cost_nanos)
+void rivals_note(struct learnt *l, struct outlook *o, struct lesson *x,
+                 const struct snapshot *snapshot, const struct decision *d)
 {
-    const float memory = .999F, slack = 1;
+    const float none = -1; /* it could not have served: costs what we paid */
     struct kind *k = o->kind;
 
-    (void)l;
-    if (k->n == 0)
+    x->kind_key = o->kind_key;
+    if (k->key != o->kind_key)
+        k = o->kind = kind_of(l, o->kind_key, o->now);
+    if (k->n_offers == 0)
         choose_rivals(o, d);
+    x->n_rivals = k->n_offers;
     for (int i = 0; i < k->n_offers; i++) {
-        double cost = cost_nanos;
-
-        for (uint32_t j = 0; j < d->n_verdicts; j++) {
+        x->rivals[i] = k->offers[i];
+        x->prompt[i] = none;
+        for (uint32_t j = 0; j < d->n_listed; j++) {
             const struct verdict *v = &d->verdicts[j];
 
-            if (o->numbers[v->offer->index] != k->offers[i])
-                continue;
-            if (j < d->n_listed && v != chosen)
-                (void)cost_there(&cost, o, snapshot, v, o->alone_depth[i],
-                                 chosen, usage);
-            else if (j < d->n_listed) /* itself: as if always there */
-                (void)cost_there(&cost, o, snapshot, v, o->alone_depth[i],
-                                 chosen, usage);
-            break;
+            if (o->numbers[v->offer->index] == k->offers[i] && v->comparable)
+                (void)cost_there(&x->prompt[i], &x->said[i], o, snapshot, v,
+                                 o->alone_depth[i]);
         }
+    }
+}
+
+void rivals_learn(struct learnt *l, const struct lesson *x,
+                  const struct usage *usage, double cost_nanos)
+{
+    const float memory = .999F, slack = 1;
+    struct kind *k = kind_of(l, x->kind_key, x->now);
+    double counted = 1, said = 1;
+
+    if (x->expected_input > 0)
+        counted = (double)usage->input_tokens / (double)x->expected_input;
+    if (x->expected_output > 0)
+        said = (double)usage->output_tokens / (double)x->expected_output;
+    if (k->n_offers == 0) { /* it made room for others meanwhile */
+        memcpy(k->offers, x->rivals, sizeof(k->offers));
+        k->n_offers = x->n_rivals;
+    }
+    for (int i = 0; i < x->n_rivals && i < k->n_offers; i++) {
+        double cost = cost_nanos;
+
+        if (k->offers[i] != x->rivals[i])
+            return;
+        if (x->prompt[i] >= 0)
+            cost = (double)x->prompt[i] * counted + (double)x->said[i] * said;
         k->alone[i] = k->alone[i] * memory + (float)cost;
     }
     k->paid = k->paid * memory + (float)cost_nanos;

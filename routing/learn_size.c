@@ -33,15 +33,19 @@ static float clampf(float x, float least, float most)
     return x < least ? least : x > most ? most : x;
 }
 
-static void learn_input(struct outlook *o, struct offer_learnt *v, int family,
+static void learn_input(const struct lesson *o, struct offer_learnt *v,
                         float counted)
 {
-    const float *x = o->split[family];
+    const float *x = o->split;
     const float surprise = 3.5F, drift = 2e-6F, weight_least = .2F,
                 weight_most = 5, trust = 8;
-    float guessed = size_input(o, v, family), miss = counted - guessed;
-    float noise = .02F * guessed + 1, sum = noise * noise, bound;
+    float guessed = 0, miss, noise, sum, bound;
 
+    for (int k = 0; k < TOKEN_CLASSES; k++)
+        guessed += x[k] * v->weight[k];
+    miss = counted - guessed;
+    noise = .02F * guessed + 1;
+    sum = noise * noise;
     for (int k = 0; k < TOKEN_CLASSES; k++)
         sum += v->doubt[k] * x[k] * x[k];
     bound = surprise * sqrtf(sum);
@@ -119,23 +123,23 @@ static float verbosity(const struct learnt *l, const struct offer_learnt *v)
     return clampf(own / all, .1F, 10);
 }
 
-static float scale(const struct outlook *o, float input)
+static float scale(int32_t reference, float input)
 {
-    return o->input > 0 && input > 0 ? clampf(input / (float)o->input, .2F, 5)
-                                     : 1;
+    return reference > 0 && input > 0 ? clampf(input / (float)reference, .2F, 5)
+                                      : 1;
 }
 
 float size_output(const struct outlook *o, const struct offer_learnt *v,
                   float input)
 {
-    return o->answer * scale(o, input) * verbosity(o->l, v);
+    return o->answer * scale(o->input, input) * verbosity(o->l, v);
 }
 
-static void learn_output(struct learnt *l, struct outlook *o,
+static void learn_output(struct learnt *l, const struct lesson *o,
                          struct offer_learnt *v, float input, float said)
 {
     const float most = 256, fading = .998F, known = 8, outlier = 5;
-    float usual = scale(o, input), x = said / (usual * verbosity(l, v));
+    float usual = scale(o->input, input), x = said / (usual * verbosity(l, v));
 
     /* against all offers together, so that what is usual does not drift */
     if (o->answer_seen >= known && o->answer > 0) {
@@ -160,13 +164,13 @@ static void learn_output(struct learnt *l, struct outlook *o,
     }
 }
 
-void size_learn(struct learnt *l, struct outlook *o, struct offer_learnt *v,
-                int family, const struct usage *usage)
+void size_learn(struct learnt *l, const struct lesson *x,
+                struct offer_learnt *v, const struct usage *usage)
 {
     if (usage->estimated)
         return;
-    learn_output(l, o, v, (float)usage->input_tokens,
-                 (float)usage->output_tokens);
+    learn_output(l, x, v, (float)usage->input_tokens,
+                 (float)usage->output_tokens / (float)(x->n > 1 ? x->n : 1));
     if (usage->input_tokens > 0)
-        learn_input(o, v, family, (float)usage->input_tokens);
+        learn_input(x, v, (float)usage->input_tokens);
 }

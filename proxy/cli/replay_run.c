@@ -171,9 +171,10 @@ static void tell(const struct replay *r, const struct trace_line *t,
 
 static void served(struct replay *r, const struct trace_line *t,
                    const struct decision *d, const struct verdict *v,
-                   struct market_answer *a)
+                   struct market_answer *a, struct arena *arena)
 {
     struct replay_world *w = r->world;
+    struct lesson *lesson;
     struct standing *st = &w->offers[v->offer->index];
     struct replay_sums *sums = r->sums;
     struct cost cost;
@@ -194,12 +195,14 @@ static void served(struct replay *r, const struct trace_line *t,
     sums->prompt_tokens += a->usage.input_tokens;
     sums->cached_tokens += a->usage.cached_tokens;
     tell(r, t, v, 200, cost.total);
-    learnt_answered(w->learnt, w->outlook, r->snapshot, d, v, &a->usage, nanos);
+    lesson = learnt_sent(w->learnt, w->outlook, r->snapshot, d, v, arena);
+    if (lesson)
+        learnt_answered(w->learnt, lesson, &a->usage, nanos);
 }
 
 /* Goes down the list as the proxy does. */
 static void attempt(struct replay *r, const struct trace_line *t,
-                    const struct decision *d)
+                    const struct decision *d, struct arena *arena)
 {
     struct replay_world *w = r->world;
 
@@ -215,7 +218,7 @@ static void attempt(struct replay *r, const struct trace_line *t,
         else
             as_recorded(&a, t, v);
         if (a.status == 200) {
-            served(r, t, d, v, &a);
+            served(r, t, d, v, &a, arena);
             return;
         }
         r->sums->refused++;
@@ -262,7 +265,7 @@ static void request(struct replay *r, const struct trace_line *t,
     decide(&d, r->snapshot, &query, &conditions, a);
     r->sums->decided_ns += nanoseconds() - began;
     r->sums->requests++;
-    attempt(r, t, &d);
+    attempt(r, t, &d, a);
 }
 
 /* --- all of them ---------------------------------------------------------- */
