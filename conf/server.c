@@ -1,4 +1,6 @@
 /* server.c - bijia.yaml: the program itself. */
+#include <string.h>
+
 #include "conf/check.h"
 #include "conf/files.h"
 
@@ -18,6 +20,15 @@
 #define TIME(word, member, preset, least, most, text)                          \
     FIELD(conf_server, word, member, .kind = FIELD_DURATION, .init = (preset), \
           .min = (least), .max = (most), .live = true, .help = (text))
+
+static const char *check_user(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits < 10 && !text[digits]
+               ? NULL
+               : "wants a user's number such as 1000";
+}
 
 static const struct field tls_rows[] = {
     FIELD(conf_server, "certificate", tls_certificate, .kind = FIELD_TEXT,
@@ -82,6 +93,17 @@ static const struct field breaker_rows[] = {
          "it stays out, then one request tries it"),
 };
 
+static const struct field admin_rows[] = {
+    FIELD(conf_server, "socket", admin_socket, .kind = FIELD_TEXT, .init = "",
+          .help = "unix socket of the admin plane; if absent, admin.sock in "
+                  "state_dir"),
+    FIELD(conf_server, "users", admin_users, .kind = FIELD_WORDS, .init = "",
+          .max = 64, .check = check_user, .live = true,
+          .help = "numbers of users who may use it besides root and bijia's "
+                  "own; the socket's directory must let them in"),
+};
+
+static const struct field_table admin = FIELD_TABLE(admin_rows);
 static const struct field_table tls = FIELD_TABLE(tls_rows),
                                 limits = FIELD_TABLE(limit_rows),
                                 timeouts = FIELD_TABLE(timeout_rows),
@@ -106,6 +128,7 @@ static const struct field rows[] = {
           .init = "info", .choices = "error warn info debug", .live = true,
           .help = "what is logged to stderr"),
     SECTION("tls", &tls, "with it, `listen` speaks TLS only"),
+    SECTION("admin", &admin, "who may look into it, and where"),
     SECTION("limits", &limits, "what a client or vendor may send"),
     SECTION("timeouts", &timeouts, "what is waited for, and how long"),
     SECTION("attempts", &attempts, "how often another vendor is tried"),

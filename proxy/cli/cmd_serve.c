@@ -1,3 +1,4 @@
+#include "admin/plane.h"
 #include "cli/options.h"
 #include "serve/serve.h"
 
@@ -9,7 +10,7 @@ static int run(const struct args *args)
 {
     const char *word = args->n_words ? args->words[0] : NULL;
 
-    return serve_run(option_conf_dir(args, word));
+    return serve_run(option_conf_dir(args, word), &admin_plane);
 }
 
 extern const struct command command_serve;

@@ -100,6 +100,14 @@ void http_server_free(struct http_server *s);
 int http_listen_open(const char *address, char *error,
                      size_t error_size) MUST_CHECK;
 
+/* A listening unix socket at `path` for this user and root alone (0600); what
+ * stands there already goes. Paths may be longer than an address can be. Only
+ * while the process has one thread. -1 and a message. */
+int http_listen_local(const char *path, char *error,
+                      size_t error_size) MUST_CHECK;
+/* The user at the other end of a unix socket; -1: nobody knows. */
+int64_t http_peer_user(const struct http_request *req);
+
 /* Adds a header to the reply about to be made. Both are constants or live in
  * the request's arena. A value with a control character, or what passes 3 KiB
  * in all, is left out. */

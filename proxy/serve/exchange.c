@@ -89,6 +89,7 @@ static void exchange_settle(struct exchange *x)
         settle_record(x, loop_now_ms(x->worker->loop) - x->began_ms);
     }
     gate_leave(x);
+    tally_exchange(x);
     exchange_check(x);
     drop_early(x);
 }

@@ -26,6 +26,7 @@ struct slot {
     _Alignas(64) struct breaker breaker;
     _Atomic int64_t cool_until_ms;
     _Atomic bool disabled;
+    struct tally_offer tally;
     mean_word latency_ms, input_ppm, output_tokens;
     const char *name; /* the main thread's */
 };
@@ -136,6 +137,11 @@ static bool is_cool(const struct slot *s, int64_t now_ms)
 static bool is_disabled(const struct slot *s)
 {
     return atomic_load_explicit(&s->disabled, memory_order_relaxed);
+}
+
+struct tally_offer *health_tally(struct health *h, uint32_t slot)
+{
+    return &slot_at(h, slot)->tally;
 }
 
 void health_disable(struct health *h, uint32_t slot, bool disabled)

@@ -22,6 +22,8 @@
 
 #include "vendors/fault.h"
 
+#include "serve/tally.h"
+
 struct health;
 
 struct health_rules {
@@ -61,6 +63,8 @@ bool health_begin(struct health *h, uint32_t slot, int64_t now_ms,
  * FAULT_NONE for it, anything else gives a probe back. */
 void health_end(struct health *h, struct health_ticket ticket, enum fault fault,
                 int32_t first_byte_ms, int64_t now_ms);
+/* Counters of the offer. Any thread. */
+struct tally_offer *health_tally(struct health *h, uint32_t slot);
 /* Takes an offer out by hand, or back in. Any thread. */
 void health_disable(struct health *h, uint32_t slot, bool disabled);
 /* A vendor asked for patience with this offer or key: at least until then. */

@@ -338,6 +338,11 @@ void limit_learn_refused(struct limit *l)
         atomic_store_explicit(&l->learnt, next, memory_order_relaxed);
 }
 
+int64_t limit_learnt(const struct limit *l)
+{
+    return atomic_load_explicit(&l->learnt, memory_order_relaxed) / LEARN_SCALE;
+}
+
 /* As many successes as there are places make one place more. Two workers at
  * once: one of the steps is lost. */
 void limit_learn_served(struct limit *l)

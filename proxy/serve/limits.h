@@ -86,6 +86,7 @@ enum limit_bar limit_look(const struct limit *l, int64_t tokens, int64_t now_ms,
  * at a time from here on. A success with all places taken tries one more. */
 void limit_learn_refused(struct limit *l);
 void limit_learn_served(struct limit *l);
+int64_t limit_learnt(const struct limit *l); /* 0: nothing */
 
 /* What x-ratelimit-... headers tell. limit 0: there is none. */
 struct limit_view {

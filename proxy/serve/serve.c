@@ -15,31 +15,11 @@
 #include "base/log.h"
 
 #include "serve/feed.h"
+#include "serve/program.h"
 #include "serve/revoke.h"
-#include "serve/watch.h"
-#include "serve/worker.h"
 
 enum {
-    WORKERS_MOST = 64,
     ERROR_TEXT = 512,
-};
-
-struct program {
-    const char *dir;
-    struct loop *loop; /* main's: signals and the drain deadline */
-    struct recorder *recorder;
-    struct health *health;
-    struct quotas *quotas;
-    struct limits *limits;
-    struct edition *edition; /* the newest */
-    struct worker workers[WORKERS_MOST];
-    pthread_t threads[WORKERS_MOST];
-    int n_workers, n_draining;
-    struct feed *feed;
-    struct loop_timer deadline;
-    struct watch keys; /* keys.yaml: a key is made or revoked */
-    bool draining;
-    struct arena *arena; /* texts of the first edition that must last */
 };
 
 /* --- the files ------------------------------------------------------------ */
@@ -127,7 +107,7 @@ static void warn_fixed(void *to, const char *word)
     log_line(LOG_WARN, "reload", "word=%s note=\"needs a restart\"", word);
 }
 
-static void reload(struct program *p)
+bool program_reload(struct program *p)
 {
     struct tls_context *tls[WORKERS_MOST] = {0};
     struct edition *e = load(p, p->edition->snapshot->edition + 1);
@@ -140,7 +120,7 @@ static void reload(struct program *p)
         for (int i = 0; i < p->n_workers; i++)
             tls_context_free(tls[i]);
         edition_release(e);
-        return;
+        return false;
     }
     edition_find_purses(e, recorder_purses(p->recorder));
     conf_compare(p->edition->snapshot->conf, e->snapshot->conf, warn_fixed,
@@ -152,6 +132,7 @@ static void reload(struct program *p)
     log_line(LOG_INFO, "reload", "result=ok edition=%llu offers=%zu",
              (unsigned long long)e->snapshot->edition, e->snapshot->n_offers);
     feed_follow(p->feed, e->snapshot);
+    return true;
 }
 
 static void on_prices_changed(void *arg)
@@ -159,7 +140,7 @@ static void on_prices_changed(void *arg)
     struct program *p = arg;
 
     if (!p->draining)
-        reload(p);
+        (void)program_reload(p);
 }
 
 /* Keys that are gone are refused from here on, whatever the other files look
@@ -170,7 +151,12 @@ static void on_keys_changed(void *arg)
 
     revoke_missing(p->edition, p->dir);
     if (!p->draining)
-        reload(p);
+        (void)program_reload(p);
+}
+
+void program_look_at_keys(struct program *p)
+{
+    watch_look(&p->keys);
 }
 
 /* --- drain ---------------------------------------------------------------- */
@@ -212,7 +198,7 @@ static void drain_worker(void *arg)
     http_server_drain(d->worker->server, on_idle, d);
 }
 
-static void drain(struct program *p)
+void program_drain(struct program *p)
 {
     int64_t drain_ms = p->edition->snapshot->conf->server.drain_ms;
 
@@ -239,14 +225,14 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (!p->draining)
-        reload(p);
+        (void)program_reload(p);
 }
 
 static void on_term(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    drain(arg);
+    program_drain(arg);
 }
 
 /* --- beginning and end ---------------------------------------------------- */
@@ -334,6 +320,7 @@ static void run_until_told(struct program *p)
              p->n_workers, p->edition->snapshot->n_offers);
     p->feed = feed_start(p->loop, on_prices_changed, p, p->arena);
     feed_follow(p->feed, p->edition->snapshot);
+    p->began_ms = loop_now_ms(p->loop);
     loop_run(p->loop);
     feed_stop(p->feed);
     watch_stop(&p->keys);
@@ -390,10 +377,11 @@ static void end(struct program *p)
         recorder_free(p->recorder);
 }
 
-int serve_run(const char *dir)
+int serve_run(const char *dir, const struct serve_plane *plane)
 {
     struct arena *a = arena_new();
     struct program *p = arena_alloc(a, sizeof(*p));
+    void *admin = NULL;
     int status = 1;
 
     prepare_process();
@@ -405,10 +393,12 @@ int serve_run(const char *dir)
     p->quotas = quotas_new();
     p->limits = limits_new();
     p->edition = load(p, 1);
-    if (p->edition && begin(p)) {
+    if (p->edition && begin(p) && (admin = plane->open(p))) {
         run_until_told(p);
         status = 0;
     }
+    if (admin)
+        plane->close(admin);
     end(p);
     edition_release(p->edition);
     quotas_free(p->quotas);

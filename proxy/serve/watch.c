@@ -20,17 +20,23 @@ static bool same(const struct stat *a, const struct stat *b)
            same_time(a->st_ctim, b->st_ctim);
 }
 
-static void on_time(void *arg)
+void watch_look(struct watch *w)
 {
-    struct watch *w = arg;
     struct stat now;
 
-    timer_set(w->loop, &w->timer, WATCH_MS);
     look(&now, w->path);
     if (same(&now, &w->last))
         return;
     w->last = now;
     w->changed(w->arg);
+}
+
+static void on_time(void *arg)
+{
+    struct watch *w = arg;
+
+    timer_set(w->loop, &w->timer, WATCH_MS);
+    watch_look(w);
 }
 
 void watch_start(struct watch *w, struct loop *loop, const char *path,

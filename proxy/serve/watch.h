@@ -26,4 +26,6 @@ struct watch {
 /* `path` stays the caller's. From here on. */
 void watch_start(struct watch *w, struct loop *loop, const char *path,
                  void (*changed)(void *arg), void *arg);
+/* Looks now. */
+void watch_look(struct watch *w);
 void watch_stop(struct watch *w);

@@ -36,6 +36,7 @@ void worker_listen(struct worker *w, int fd, struct tls_context *tls)
 void worker_fini(struct worker *w)
 {
     http_server_free(w->server);
+    w->server = NULL; /* what was posted may still look */
     upstream_free(w->upstream);
     while (w->n_spare > 0)
         arena_free(w->spare[--w->n_spare]);

@@ -12,6 +12,7 @@
 #include "http/tls.h"
 #include "record/recorder.h"
 #include "serve/edition.h"
+#include "serve/tally.h"
 
 struct exchange;
 
@@ -27,6 +28,7 @@ struct worker {
     struct edition *edition;   /* new requests begin with it */
     struct http_limits limits; /* of that edition; the server reads it */
     struct exchange *waiting;  /* for a lease */
+    struct tally_requests tally; /* main reads it */
     bool draining;
     uint32_t turn;           /* rotates keys */
     struct arena *spare[16]; /* for the early part of exchanges */
