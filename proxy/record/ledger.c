@@ -252,6 +252,7 @@ void ledger_close(struct ledger *l)
     if (!l)
         return;
     disconnect(l);
+    seal_fini(&l->rows.seal);
     if (l->lock_fd >= 0)
         close(l->lock_fd);
     free(l);
@@ -269,7 +270,11 @@ static int step_once(struct ledger *l, sqlite3_stmt *stmt, const char *doing)
 
 int ledger_begin(struct ledger *l)
 {
-    return l->db ? step_once(l, l->begin, "beginning a batch") : -1;
+    if (!l->db || step_once(l, l->begin, "beginning a batch"))
+        return -1;
+    return seal_begin(&l->rows.seal, l->again) == SQLITE_OK
+               ? 0
+               : fail(l, "finding the last seal");
 }
 
 int ledger_add(struct ledger *l, const struct receipt *receipt)
@@ -298,8 +303,11 @@ int ledger_move(struct ledger *l, struct account_plan *plan)
 
 int ledger_commit(struct ledger *l)
 {
+    if (seal_close(&l->rows.seal) != SQLITE_OK)
+        return fail(l, "sealing a batch");
     if (step_once(l, l->commit, "committing a batch"))
         return -1;
+    seal_committed(&l->rows.seal);
     l->again = false;
     return 0;
 }
@@ -360,6 +368,9 @@ static int resume(struct ledger *l, const char *dir, struct resumed *told)
         return fail(l, "charging leases");
     if (ledger_end_leases(l->db) != SQLITE_OK)
         return fail(l, "ending leases");
+    if (told->n_open + told->n_settled + told->n_leases > 0 &&
+        seal_adopt(&l->rows.seal) != SQLITE_OK)
+        return fail(l, "sealing what was recovered");
     return 0;
 }
 

@@ -36,11 +36,16 @@ const char *const ledger_steps[] = {
     " who TEXT NOT NULL, period TEXT NOT NULL, currency TEXT NOT NULL,"
     " window_ms INTEGER NOT NULL," /* unix; when the window began */
     " spent_nanos INTEGER NOT NULL, covered_nanos INTEGER NOT NULL,"
+    " retired_nanos INTEGER NOT NULL DEFAULT 0," /* of rows that were removed */
     " UNIQUE(team, scope, who, period, currency, window_ms)"
     ") STRICT;"
     "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)"
     " STRICT, WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('id', lower(hex(randomblob(16))));",
+    "INSERT INTO meta VALUES('id', lower(hex(randomblob(16))));"
+    /* see ledger_seal.h */
+    "CREATE TABLE seal (n INTEGER PRIMARY KEY, n_rows INTEGER NOT NULL,"
+    " hash BLOB NOT NULL) STRICT;"
+    "ALTER TABLE attempt ADD COLUMN seal INTEGER;",
 };
 /* clang-format on */
 
@@ -50,7 +55,7 @@ static const char add_exchange[] =
     "INSERT INTO exchange VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT(id) DO NOTHING";
 static const char add_attempt[] =
-    "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT(id) DO NOTHING";
 
 int ledger_rows_prepare(struct ledger_rows *rows, sqlite3 *db)
@@ -63,6 +68,8 @@ int ledger_rows_prepare(struct ledger_rows *rows, sqlite3 *db)
         rc =
             sqlite3_prepare_v3(db, add_attempt, sizeof(add_attempt),
                                SQLITE_PREPARE_PERSISTENT, &rows->attempt, NULL);
+    if (rc == SQLITE_OK)
+        rc = seal_prepare(&rows->seal, db);
     return rc;
 }
 
@@ -70,19 +77,23 @@ void ledger_rows_finalize(struct ledger_rows *rows)
 {
     sqlite3_finalize(rows->exchange);
     sqlite3_finalize(rows->attempt);
-    *rows = (struct ledger_rows){NULL, NULL};
+    rows->exchange = rows->attempt = NULL;
+    seal_finalize(&rows->seal);
 }
 
 /* Fills the columns from left to right; remembers the first failure. */
 struct filler {
     sqlite3_stmt *stmt;
     int column, rc;
+    struct seal_row *sealed; /* the same, to be hashed; may be NULL */
 };
 
 static void fill_int(struct filler *f, int64_t v)
 {
     int rc = sqlite3_bind_int64(f->stmt, ++f->column, v);
 
+    if (f->sealed)
+        seal_int(f->sealed, v);
     if (f->rc == SQLITE_OK)
         f->rc = rc;
 }
@@ -92,6 +103,8 @@ static void fill_text(struct filler *f, const char *text)
 {
     int rc = sqlite3_bind_text(f->stmt, ++f->column, text, -1, SQLITE_STATIC);
 
+    if (f->sealed)
+        seal_text(f->sealed, text);
     if (f->rc == SQLITE_OK)
         f->rc = rc;
 }
@@ -100,6 +113,8 @@ static void fill_null(struct filler *f)
 {
     int rc = sqlite3_bind_null(f->stmt, ++f->column);
 
+    if (f->sealed)
+        seal_text(f->sealed, NULL);
     if (f->rc == SQLITE_OK)
         f->rc = rc;
 }
@@ -132,7 +147,7 @@ static int add_row(struct filler *f, int *n_added)
 static int add_exchange_row(sqlite3_stmt *stmt, const struct receipt *r,
                             int *n_added)
 {
-    struct filler f = {stmt, 0, SQLITE_OK};
+    struct filler f = {stmt, 0, SQLITE_OK, NULL};
 
     fill_text(&f, r->id);
     fill_int(&f, r->at_unix_ms);
@@ -171,11 +186,13 @@ static void fill_usage(struct filler *f, const struct usage *u)
     fill_int(f, u->thinking_tokens);
 }
 
-static int add_attempt_row(sqlite3_stmt *stmt, const struct receipt *r,
+static int add_attempt_row(struct ledger_rows *rows, const struct receipt *r,
                            uint32_t n, int *n_added)
 {
     const struct receipt_attempt *a = &r->attempts[n];
-    struct filler f = {stmt, 0, SQLITE_OK};
+    struct seal_row sealed = {.len = 0};
+    struct filler f = {rows->attempt, 0, SQLITE_OK, &sealed};
+    int before = *n_added, rc;
 
     fill_text(&f, a->id);
     fill_text(&f, r->id);
@@ -197,7 +214,12 @@ static int add_attempt_row(sqlite3_stmt *stmt, const struct receipt *r,
     }
     fill_ms(&f, a->first_byte_ms);
     fill_ms(&f, a->total_ms);
-    return add_row(&f, n_added);
+    f.sealed = NULL;
+    fill_int(&f, rows->seal.n);
+    rc = add_row(&f, n_added);
+    if (*n_added > before)
+        seal_add(&rows->seal, &sealed);
+    return rc;
 }
 
 int ledger_rows_add(struct ledger_rows *rows, const struct receipt *receipt,
@@ -209,7 +231,7 @@ int ledger_rows_add(struct ledger_rows *rows, const struct receipt *receipt,
     for (uint32_t n = 0; n < receipt->n_attempts && rc == SQLITE_OK; n++) {
         int before = *n_added;
 
-        rc = add_attempt_row(rows->attempt, receipt, n, n_added);
+        rc = add_attempt_row(rows, receipt, n, n_added);
         *fresh |= (uint32_t)(*n_added > before) << n;
     }
     return rc;

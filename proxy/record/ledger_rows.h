@@ -15,6 +15,7 @@
 #include "base/attr.h"
 
 #include "record/receipt.h"
+#include "record/ledger_seal.h"
 
 /* Step i of these takes the file from user_version i to i + 1. Never
  * changed once released: a new shape is a new step. */
@@ -23,6 +24,7 @@ extern const int n_ledger_steps;
 
 struct ledger_rows {
     sqlite3_stmt *exchange, *attempt;
+    struct seal seal; /* of the batch: begun and closed by the ledger */
 };
 
 /* 0, or SQLite's code. */

@@ -252,6 +252,8 @@ static void note_failure(struct recorder *r)
     }
     r->failed = true;
     atomic_store_explicit(&r->broken, true, memory_order_relaxed);
+    if (r->granted) /* who waits need not wait */
+        r->granted(r->granted_to);
 }
 
 static void note_success(struct recorder *r)

@@ -209,10 +209,21 @@ static void exchange_try(struct exchange *x)
     refuse(x, &r);
 }
 
+static void give_up_waiting(struct exchange *x)
+{
+    struct refusal r = refusal_of_ledger();
+
+    settle_price(x);
+    refuse(x, &r);
+}
+
 void exchange_go_on(struct exchange *x)
 {
     timer_stop(&x->wait);
-    exchange_try(x);
+    if (recorder_healthy(x->worker->recorder))
+        exchange_try(x);
+    else
+        give_up_waiting(x);
 }
 
 static const char *printable(struct arena *a, const char *text)
@@ -426,14 +437,6 @@ void exchange_failed(struct exchange *x)
 }
 
 /* --- the clocks and the client ------------------------------------------ */
-
-static void give_up_waiting(struct exchange *x)
-{
-    struct refusal r = refusal_of_ledger();
-
-    settle_price(x);
-    refuse(x, &r);
-}
 
 static void on_wait(void *arg)
 {

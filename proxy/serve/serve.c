@@ -242,6 +242,7 @@ static void prepare_process(void)
     struct rlimit files, none = {0, 0};
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error, not an end */
     /* Blocks of 64 KiB to 64 MiB stay with us: see performance in README. */
     mallopt(M_MMAP_THRESHOLD, 256 << 20);
     mallopt(M_TRIM_THRESHOLD, 512 << 20);

@@ -1,0 +1,60 @@
+/*
+ * ledger_seal.h - a chain of hashes over what was spent.
+ *
+ * Each batch of attempts gets a number and a seal: SHA-256 of the seal before
+ * it, its number, and its rows' own hashes in ascending order. Who changes,
+ * adds or removes a row later breaks the chain from there on; who keeps the
+ * last seal elsewhere (`ledger verify` tells it) can prove all before it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sqlite3.h>
+
+#include "base/attr.h"
+#include "base/digest.h"
+
+enum {
+    SEAL_ROW_BYTES = 2048, /* of one row, as it is hashed */
+};
+
+/* One row on its way into a hash: each value with its kind and length. */
+struct seal_row {
+    unsigned char bytes[SEAL_ROW_BYTES];
+    size_t len;
+};
+
+void seal_int(struct seal_row *r, int64_t v);
+void seal_text(struct seal_row *r, const char *text); /* NULL is one too */
+
+struct seal {
+    int64_t n; /* of the batch under way, from 1 */
+    unsigned char before[DIGEST_BYTES], now[DIGEST_BYTES];
+    unsigned char (*rows)[DIGEST_BYTES];
+    size_t n_rows, room;
+    sqlite3_stmt *add;
+};
+
+/* SQLite's codes. */
+int seal_prepare(struct seal *s, sqlite3 *db) MUST_CHECK;
+void seal_finalize(struct seal *s); /* may be prepared again */
+void seal_fini(struct seal *s);
+
+/* A transaction begins: looks up where the chain ends if `again`. */
+int seal_begin(struct seal *s, bool again) MUST_CHECK;
+void seal_add(struct seal *s, const struct seal_row *row);
+/* Before the commit: writes the seal, if rows were added. */
+int seal_close(struct seal *s) MUST_CHECK;
+void seal_committed(struct seal *s);
+
+/* Adds all rows that have no seal yet: those of a recovery. */
+int seal_adopt(struct seal *s) MUST_CHECK;
+
+/* Reads the whole chain; tells each seal that does not hold. head: of the
+ * last, in hex. */
+int seal_verify(sqlite3 *db, char head[DIGEST_HEX],
+                void (*tell)(void *to, const char *problem),
+                void *to) MUST_CHECK;
