@@ -14,8 +14,8 @@
 
 #include "base/attr.h"
 
-#include "record/receipt.h"
 #include "record/ledger_seal.h"
+#include "record/receipt.h"
 
 /* Step i of these takes the file from user_version i to i + 1. Never
  * changed once released: a new shape is a new step. */
