@@ -1,6 +1,7 @@
 #include "conf/check.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "conf/utf8.h"
 
@@ -184,11 +185,61 @@ const char *check_proxy(const char *text)
     return "wants a proxy's URL: http://, https://, socks5:// or socks5h://";
 }
 
-const char *check_path(const char *text)
+const char *check_template(const char *text)
 {
+    const char *query = strchr(text, '?');
+
     if (*text != '/')
         return "wants a path that begins with '/'";
-    return check_url_path(text);
+    if (query && (strchr(query + 1, '?') || strchr(query + 1, '{')))
+        return "wants a path with at most one '?', and {model} before it";
+    for (const char *at = text; (at = strpbrk(at, "{}")); at += 7)
+        if (strncmp(at, "{model}", 7) != 0)
+            return "wants a path in which {model} is the only word in braces";
+    if (!is_graph(text) || strpbrk(text, "#\"<>\\^`|") || strstr(text, "//") ||
+        strstr(text, "/../") || strstr(text, "/./"))
+        return "wants a path without blanks and quotes";
+    return NULL;
+}
+
+const char *check_header_name(const char *text)
+{
+    /* Of these we have our own, or they are secrets. */
+    static const char *const ours[] = {"host",
+                                       "connection",
+                                       "content-length",
+                                       "content-type",
+                                       "transfer-encoding",
+                                       "accept",
+                                       "te",
+                                       "trailer",
+                                       "upgrade",
+                                       "expect",
+                                       "authorization",
+                                       "proxy-authorization",
+                                       "api-key",
+                                       "x-api-key",
+                                       "x-goog-api-key",
+                                       "cookie",
+                                       "accept-encoding",
+                                       "user-agent",
+                                       "x-bijia-attempt"};
+
+    if (!*text || strlen(text) > 64 || text[strspn(text, LETTERS DIGITS "-_")])
+        return "a header's name is of letters, digits, '-' and '_'";
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (strcasecmp(text, ours[i]) == 0)
+            return "this header is not for the configuration to set: keys "
+                   "belong under \"keys\"";
+    return NULL;
+}
+
+const char *check_header_value(const char *text)
+{
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            return "wants printable ASCII";
+    return NULL;
 }
 
 const char *check_listen(const char *text)

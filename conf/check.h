@@ -23,8 +23,12 @@ const char *check_pattern(const char *text);
 const char *check_url(const char *text);
 /* The same, or socks5:// or socks5h://, and no path. */
 const char *check_proxy(const char *text);
-/* "/chat/completions" */
-const char *check_path(const char *text);
+/* "/chat/completions", "/models/{model}:generate?alt=sse" */
+const char *check_template(const char *text);
+/* Of a header that the configuration may set, and of its value: whole
+ * sentences. */
+const char *check_header_name(const char *text);
+const char *check_header_value(const char *text);
 /* "host:port", "[::1]:port", ":port" */
 const char *check_listen(const char *text);
 const char *check_env(const char *text);

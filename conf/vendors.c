@@ -10,6 +10,8 @@ enum {
     VENDORS_MOST = 1000,
     MODELS_MOST = 4096,
     KEYS_MOST = 64,
+    HEADERS_MOST = 16,
+    HEADER_BYTES_MOST = 512,
     TOKENS_MOST = 100000000,
 };
 
@@ -21,6 +23,15 @@ enum {
           .max = TOKENS_MOST, .live = true, .help = (text))
 
 static const struct field model_rows[] = {
+    FIELD(conf_model, "sent_as", sent_as, .kind = FIELD_TEXT, .init = "",
+          .max = 120, .check = check_model, .live = true,
+          .help = "what the vendor calls it, if not by this name"),
+    FIELD(conf_model, "chat_path", chat_path, .kind = FIELD_TEXT, .init = "",
+          .max = 256, .check = check_template, .live = true,
+          .help = "as the vendor's chat_path, for this model"),
+    FIELD(conf_model, "quirks", quirks, .kind = FIELD_WORDS, .init = "",
+          .max = 64, .check = check_vendor, .live = true,
+          .help = "further quirks, of this model"),
     TOKENS("context", context_tokens,
            "tokens of prompt and answer together; absent: not known"),
     TOKENS("max_output", max_output_tokens,
@@ -77,9 +88,13 @@ static const struct field vendor_rows[] = {
     FIELD(conf_vendor, "base_url", base_url, .kind = FIELD_TEXT, .max = 1024,
           .check = check_url, .live = true,
           .help = "where its API begins: https://host[:port][/path]"),
-    FIELD(conf_vendor, "chat_path", chat_path, .kind = FIELD_TEXT,
-          .init = "/chat/completions", .max = 256, .check = check_path,
-          .live = true, .help = "of chat completions, below base_url"),
+    FIELD(conf_vendor, "chat_path", chat_path, .kind = FIELD_TEXT, .init = "",
+          .max = 256, .check = check_template, .live = true,
+          .help = "of chat completions, below base_url; {model}: the model's "
+                  "name; absent: the adapter's"),
+    FIELD(conf_vendor, "stream_path", stream_path, .kind = FIELD_TEXT,
+          .init = "", .max = 256, .check = check_template, .live = true,
+          .help = "the same for streams, where that differs"),
     FIELD(conf_vendor, "adapter", adapter, .kind = FIELD_TEXT, .init = "openai",
           .max = 64, .check = check_vendor, .live = true,
           .help = "the language it speaks"),
@@ -89,12 +104,16 @@ static const struct field vendor_rows[] = {
           .max = 64, .check = check_vendor, .live = true,
           .help = "where it computes, for people and policies: cn, us, own"),
     FIELD(conf_vendor, "auth", auth, .kind = FIELD_CHOICE, .init = "bearer",
-          .choices = "bearer api-key none", .live = true,
-          .help = "how the key is sent: \"Authorization: Bearer\", "
-                  "\"api-key:\", or not at all"),
+          .choices = "bearer api-key x-api-key x-goog-api-key none",
+          .live = true,
+          .help = "how the key is sent: as \"Authorization: Bearer\", in the "
+                  "header of that name, or not at all"),
     BY_HAND("keys", &key_fields,
             "list of {env: NAME} or {file: NAME}; each may hold several "
             "keys, by line or comma"),
+    BY_HAND("headers", NULL,
+            "map of further headers, the same with each request: {NAME: "
+            "VALUE}"),
     FIELD(conf_vendor, "quirks", quirks, .kind = FIELD_WORDS, .init = "",
           .max = 64, .check = check_vendor, .live = true,
           .help = "where it departs from OpenAI's language"),
@@ -224,6 +243,38 @@ static void read_keys(const struct load *l, struct conf_vendor *v,
         read_key(l, key++, k);
 }
 
+static void read_headers(const struct load *l, struct conf_vendor *v,
+                         const struct node *map)
+{
+    size_t n;
+    const struct node *h = children(l, map, NODE_MAP, "\"headers\"", &n);
+    struct conf_header *header;
+
+    if (n > HEADERS_MOST) {
+        diag_error(l->diag, node_head(map), "more than %d headers",
+                   HEADERS_MOST);
+        return;
+    }
+    header = arena_alloc(l->arena, n * sizeof(*header));
+    v->headers = header;
+    v->n_headers = n;
+    for (; h; h = h->next, header++) {
+        const char *wrong = check_header_name(h->key);
+
+        header->place = h->key_place;
+        header->name = arena_strndup(l->arena, h->key, strlen(h->key));
+        header->value = "";
+        if (wrong)
+            diag_secret(l->diag, &h->key_place, "%s", wrong);
+        else if (h->kind != NODE_TEXT || strlen(h->text) > HEADER_BYTES_MOST ||
+                 check_header_value(h->text))
+            diag_secret(l->diag, node_head(h),
+                        "a header's value is one line of printable ASCII");
+        else
+            header->value = arena_strndup(l->arena, h->text, strlen(h->text));
+    }
+}
+
 static void check_vendor_keys(const struct load *l, const struct conf_vendor *v)
 {
     bool none = v->auth && strcmp(v->auth, "none") == 0;
@@ -242,6 +293,7 @@ static void read_vendor(const struct load *l, struct conf_vendor *v,
 {
     const struct node *keys = node_find(n, "keys"),
                       *models = node_find(n, "models"),
+                      *headers = node_find(n, "headers"),
                       *url = node_find(n, "base_url");
 
     v->place = n->key_place;
@@ -255,6 +307,8 @@ static void read_vendor(const struct load *l, struct conf_vendor *v,
     if (keys)
         read_keys(l, v, keys);
     check_vendor_keys(l, v);
+    if (headers)
+        read_headers(l, v, headers);
     if (v->base_url && url_is_exposed(v->base_url))
         diag_warning(l->diag, &url->place,
                      "keys and prompts travel to this host unencrypted: use "

@@ -41,5 +41,8 @@ void compile_keys(struct compiling *c);
 /* The budgets of one team, for compile_policy; its aliases are known. */
 void compile_budgets(struct compiling *c, struct team *team);
 
+/* The bits of the quirks called so; complains of those that are not. */
+uint64_t compile_quirks(struct compiling *c, const struct conf_words *words);
+
 /* The keys of one vendor, for compile_vendors. */
 void compile_vendor_keys(struct compiling *c, struct vendor *v);

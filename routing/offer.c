@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <string.h>
 
 #include "routing/compile.h"
@@ -14,11 +15,48 @@ static uint32_t abilities(const struct conf_model *m)
     return provides;
 }
 
+/* The path with {model} filled in; what a path may not hold is escaped. */
+static const char *path_of(struct arena *a, const char *path, const char *model)
+{
+    const char *at = path ? strstr(path, "{model}") : NULL;
+    const char *name = "";
+
+    if (!at)
+        return path;
+    for (; *model; model++)
+        name = arena_printf(a,
+                            isalnum((unsigned char)*model) ||
+                                    strchr("-._~", *model)
+                                ? "%s%c"
+                                : "%s%%%02X",
+                            name, (unsigned char)*model);
+    return arena_printf(a, "%.*s%s%s", (int)(at - path), path, name,
+                        at + strlen("{model}"));
+}
+
+static void compile_manner(struct compiling *c, struct offer *o)
+{
+    const struct conf_model *conf = o->conf;
+    struct manner *m = &o->manner;
+
+    *m = o->vendor->manner;
+    o->sent_as = conf->sent_as ? conf->sent_as : conf->name;
+    if (conf->chat_path) {
+        m->chat_path = conf->chat_path;
+        m->stream_path = NULL;
+    }
+    m->chat_path = path_of(c->arena, m->chat_path, o->sent_as);
+    m->stream_path = path_of(c->arena, m->stream_path, o->sent_as);
+    m->quirks |= compile_quirks(c, &conf->quirks);
+    m->max_output_tokens = conf->max_output_tokens;
+}
+
 static void compile_offer(struct compiling *c, struct offer *o)
 {
     const struct offer **place = &c->each[o->index];
     struct offer_set *alone = arena_alloc(c->arena, sizeof(*alone));
 
+    compile_manner(c, o);
     o->model = o->conf->name;
     o->provides = abilities(o->conf);
     o->name = arena_printf(c->arena, "%s/%s", o->vendor->name, o->model);

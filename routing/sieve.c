@@ -64,7 +64,7 @@ static bool out_output(struct sifting *s)
 
 static bool out_cannot_say(struct sifting *s)
 {
-    const struct manner *manner = &s->offer->vendor->manner;
+    const struct manner *manner = &s->offer->manner;
 
     if (s->query->chat && manner->adapter->refuses)
         s->refusal = manner->adapter->refuses(manner, s->query->chat);

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "routing/compile.h"
 #include "routing/suggest.h"
@@ -32,6 +33,8 @@ static void read_auth(struct compiling *c, struct vendor *v)
     static const char *const names[] = {
         [AUTH_BEARER] = "bearer",
         [AUTH_API_KEY] = "api-key",
+        [AUTH_X_API_KEY] = "x-api-key",
+        [AUTH_X_GOOG_API_KEY] = "x-goog-api-key",
         [AUTH_NONE] = "none",
     };
     const char *auth = v->conf->auth;
@@ -44,7 +47,8 @@ static void read_auth(struct compiling *c, struct vendor *v)
     }
     if (auth)
         diag_error(c->diag, &v->conf->place,
-                   "\"%s\" wants auth \"%s\"; known are bearer, api-key, none",
+                   "\"%s\" wants auth \"%s\"; known are bearer, api-key, "
+                   "x-api-key, x-goog-api-key, none",
                    v->name, auth);
 }
 
@@ -69,29 +73,17 @@ static void list_add(void *to, const char *name, const char *help)
         l->text[l->len] = '\0';
 }
 
-static void read_language(struct compiling *c, struct vendor *v)
+uint64_t compile_quirks(struct compiling *c, const struct conf_words *words)
 {
-    const struct conf_vendor *conf = v->conf;
+    uint64_t all = 0;
 
-    v->manner.chat_path = conf->chat_path;
-    v->manner.adapter = adapter_find(conf->adapter);
-    if (!v->manner.adapter) {
-        struct listing known = {.near = {.word = conf->adapter}};
-
-#define ROW(name) list_add(&known, #name, NULL);
-        ADAPTERS(ROW)
-#undef ROW
-        diag_error(c->diag, &conf->place,
-                   "\"%s\" speaks \"%s\", which no adapter knows; known: %s",
-                   v->name, conf->adapter, known.text);
-    }
-    for (size_t i = 0; i < conf->quirks.n; i++) {
-        const struct conf_word *word = &conf->quirks.items[i];
+    for (size_t i = 0; i < words->n; i++) {
+        const struct conf_word *word = &words->items[i];
         uint64_t quirk = quirk_find(word->text);
         struct listing known = {.near = {.word = word->text}};
         char near[SUGGESTION_TEXT];
 
-        v->manner.quirks |= quirk;
+        all |= quirk;
         if (quirk)
             continue;
         quirk_list(list_add, &known);
@@ -100,6 +92,63 @@ static void read_language(struct compiling *c, struct vendor *v)
                    known.near.best ? suggestion_text(&known.near, near) : ".",
                    known.text);
     }
+    return all;
+}
+
+static void read_language(struct compiling *c, struct vendor *v)
+{
+    const struct conf_vendor *conf = v->conf;
+    const struct adapter *adapter = adapter_find(conf->adapter);
+    struct manner *m = &v->manner;
+
+    m->adapter = adapter;
+    m->quirks = compile_quirks(c, &conf->quirks);
+    if (!adapter) {
+        struct listing known = {.near = {.word = conf->adapter}};
+
+#define ROW(name) list_add(&known, #name, NULL);
+        ADAPTERS(ROW)
+#undef ROW
+        diag_error(c->diag, &conf->place,
+                   "\"%s\" speaks \"%s\", which no adapter knows; known: %s",
+                   v->name, conf->adapter, known.text);
+        return;
+    }
+    m->chat_path = conf->chat_path ? conf->chat_path : adapter->chat_path;
+    m->stream_path = conf->stream_path || conf->chat_path
+                         ? conf->stream_path
+                         : adapter->stream_path;
+}
+
+/* Has the vendor a header of its own that begins the adapter's `line`? */
+static bool is_overruled(const struct conf_vendor *conf, const char *line)
+{
+    for (size_t i = 0; i < conf->n_headers; i++) {
+        size_t len = strlen(conf->headers[i].name);
+
+        if (strncasecmp(line, conf->headers[i].name, len) == 0 &&
+            line[len] == ':')
+            return true;
+    }
+    return false;
+}
+
+static void read_headers(struct compiling *c, struct vendor *v)
+{
+    const struct conf_vendor *conf = v->conf;
+    const char *line = v->manner.adapter ? v->manner.adapter->headers : "";
+
+    v->headers = "";
+    for (const char *end; *line; line = end) {
+        end = strstr(line, "\r\n") + 2;
+        if (!is_overruled(conf, line))
+            v->headers = arena_printf(c->arena, "%s%.*s", v->headers,
+                                      (int)(end - line), line);
+    }
+    for (size_t i = 0; i < conf->n_headers; i++)
+        v->headers =
+            arena_printf(c->arena, "%s%s: %s\r\n", v->headers,
+                         conf->headers[i].name, conf->headers[i].value);
 }
 
 static void read_tokenizer(struct compiling *c, struct vendor *v)
@@ -131,6 +180,7 @@ static void compile_vendor(struct compiling *c, struct vendor *v)
     read_auth(c, v);
     read_url(c, v);
     read_language(c, v);
+    read_headers(c, v);
     read_tokenizer(c, v);
     v->idle_ms = conf->idle_ms;
     v->first_byte_ms =

@@ -43,6 +43,10 @@ static const struct row rows[] = {
     {0,   "billing_error", NULL,                 ALWAYS, FAULT_VENDOR_MONEY},
     {0,   "payment_required", NULL,              ALWAYS, FAULT_VENDOR_MONEY},
     {0,   "1008", NULL,                          ALWAYS, FAULT_VENDOR_MONEY}, /* MiniMax */
+    {400, NULL, "specified api usage limits",    ALWAYS, FAULT_VENDOR_MONEY}, /* Anthropic */
+    {0,   "quota_per_day", NULL,                 ALWAYS, FAULT_VENDOR_MONEY}, /* Gemini */
+    {200, "11200", "licc",                       ALWAYS, FAULT_VENDOR_MONEY}, /* Spark */
+    {0,   "11201", NULL,                         ALWAYS, FAULT_VENDOR_MONEY},
     {0,   NULL, "insufficient balance",          ALWAYS, FAULT_VENDOR_MONEY},
     {403, NULL, "out of credits",                ALWAYS, FAULT_VENDOR_MONEY}, /* xAI */
     {403, NULL, "balance",                       ALWAYS, FAULT_VENDOR_MONEY}, /* SiliconFlow */
@@ -71,6 +75,7 @@ static const struct row rows[] = {
     {0,   "~Throttling", NULL,                   ALWAYS, FAULT_RATE_LIMITED}, /* DashScope */
     {0,   "429001", NULL,                        ALWAYS, FAULT_RATE_LIMITED}, /* TokenHub */
     {0,   "11202", NULL,                         ALWAYS, FAULT_RATE_LIMITED}, /* Spark */
+    {0,   "11203", NULL,                         ALWAYS, FAULT_RATE_LIMITED},
     {0,   "1002", NULL,                          ALWAYS, FAULT_RATE_LIMITED}, /* MiniMax */
 
     /* too long for the model */
@@ -86,6 +91,12 @@ static const struct row rows[] = {
     {400, NULL, "exceeded model token limit",    ALWAYS, FAULT_TOO_LONG},
     {400, NULL, "maximum context length",        ALWAYS, FAULT_TOO_LONG}, /* vLLM */
     {400, NULL, "range of input length",         ALWAYS, FAULT_TOO_LONG}, /* DashScope */
+    {400, NULL, "prompt is too long",            ALWAYS, FAULT_TOO_LONG}, /* Anthropic */
+    {400, NULL, "exceeds the maximum number of tokens", ALWAYS, FAULT_TOO_LONG}, /* Gemini */
+    {400, NULL, "maximum prompt length",         ALWAYS, FAULT_TOO_LONG}, /* xAI */
+    {400, NULL, "max_seq_len",                   ALWAYS, FAULT_TOO_LONG}, /* SiliconFlow */
+    {400, NULL, "longer than the model's context", ALWAYS, FAULT_TOO_LONG}, /* SGLang */
+    {0,   "10907", NULL,                         ALWAYS, FAULT_TOO_LONG}, /* Spark */
     {413, NULL, NULL,                            ALWAYS, FAULT_TOO_LONG},
 
     /* the content displeased */
@@ -97,6 +108,13 @@ static const struct row rows[] = {
     {0,   "1301", NULL,                          ALWAYS, FAULT_FILTERED}, /* Zhipu */
     {0,   "1026", NULL,                          ALWAYS, FAULT_FILTERED}, /* MiniMax */
     {0,   "1027", NULL,                          ALWAYS, FAULT_FILTERED},
+    {400, NULL, "content filtering policy",      ALWAYS, FAULT_FILTERED}, /* Anthropic */
+    {0,   "PROHIBITED_CONTENT", NULL,            ALWAYS, FAULT_FILTERED}, /* Gemini */
+    {403, "moderation_blocked", NULL,            ALWAYS, FAULT_FILTERED}, /* Mistral */
+    {403, NULL, "usage guidelines",              ALWAYS, FAULT_FILTERED}, /* xAI */
+    {0,   "10013", NULL,                         ALWAYS, FAULT_FILTERED}, /* Spark */
+    {0,   "10014", NULL,                         ALWAYS, FAULT_FILTERED},
+    {0,   "10019", NULL,                         ALWAYS, FAULT_FILTERED},
     {403, NULL, "flagged",                       ALWAYS, FAULT_FILTERED}, /* OpenRouter */
     {422, NULL, "sensitive",                     ALWAYS, FAULT_FILTERED},
     {451, NULL, NULL,                            ALWAYS, FAULT_FILTERED},
@@ -109,6 +127,8 @@ static const struct row rows[] = {
     {0,   "1211", NULL,                          ALWAYS, FAULT_NO_MODEL}, /* Zhipu */
     {0,   "10404", NULL,                         ALWAYS, FAULT_NO_MODEL}, /* Spark */
     {400, NULL, "model not exist",               ALWAYS, FAULT_NO_MODEL}, /* DeepSeek */
+    {400, NULL, "model does not exist",          ALWAYS, FAULT_NO_MODEL}, /* SiliconFlow */
+    {0,   "2013", "unknown model",               ALWAYS, FAULT_NO_MODEL}, /* MiniMax */
     {404, NULL, NULL,                            ALWAYS, FAULT_NO_MODEL},
     {405, NULL, NULL,                            ALWAYS, FAULT_NO_MODEL}, /* a wrong path */
 
@@ -122,6 +142,7 @@ static const struct row rows[] = {
     {200, "1004", NULL,                          ALWAYS, FAULT_VENDOR_KEY}, /* MiniMax */
     {400, NULL, "incorrect api key",             ALWAYS, FAULT_VENDOR_KEY}, /* xAI */
     {400, NULL, "api key not valid",             ALWAYS, FAULT_VENDOR_KEY}, /* Gemini */
+    {400, "FAILED_PRECONDITION", NULL,           ALWAYS, FAULT_VENDOR_KEY}, /* its region */
     {403, NULL, NULL,                            ALWAYS, FAULT_VENDOR_KEY},
 
     /* the rest by status */
@@ -131,6 +152,8 @@ static const struct row rows[] = {
     {498, NULL, NULL,                            ALWAYS, FAULT_OVERLOADED}, /* Groq: flex */
     {499, NULL, NULL,                            ALWAYS, FAULT_OVERLOADED},
     {200, "~invalid_request", NULL,              ALWAYS, FAULT_BAD_REQUEST},
+    {200, "2013", NULL,                          ALWAYS, FAULT_BAD_REQUEST}, /* MiniMax */
+    {200, "10163", NULL,                         ALWAYS, FAULT_BAD_REQUEST}, /* Spark */
     {200, NULL, NULL,                            ALWAYS, FAULT_OVERLOADED},
 };
 
@@ -196,8 +219,7 @@ enum {
     AMOUNT_DIGITS_MAX = 9,
 };
 
-/* Reads "2.5s", "350ms", "1m" at *at as milliseconds; -1: no such thing. */
-static int64_t amount_read(const char **at, const char *end)
+int64_t complaint_amount(const char **at, const char *end)
 {
     int64_t value = 0, parts = 0, unit;
     const char *p = *at;
@@ -237,7 +259,7 @@ static int64_t wait_of(struct slice text)
     if ((size_t)(end - p) < len)
         return 0;
     p += len;
-    while (sum < WAIT_MAX_MS && (amount = amount_read(&p, end)) >= 0)
+    while (sum < WAIT_MAX_MS && (amount = complaint_amount(&p, end)) >= 0)
         sum += amount;
     return sum < WAIT_MAX_MS ? sum : WAIT_MAX_MS;
 }
@@ -245,6 +267,7 @@ static int64_t wait_of(struct slice text)
 void complaint_tell(const struct complaint *c, struct reader *r)
 {
     r->answer.fault = complaint_fault(c, r->manner);
-    r->answer.retry_after_ms = wait_of(c->message.raw);
+    r->answer.retry_after_ms =
+        c->retry_after_ms ? c->retry_after_ms : wait_of(c->message.raw);
     r->answer.error = redact(r->arena, c->message, COMPLAINT_TEXT_MAX);
 }

@@ -20,7 +20,8 @@ enum {
 struct complaint {
     int status; /* HTTP's, or what the body says when that is 200 */
     struct json_text code, type, message;
-    bool stated; /* there is one: an error that is not null */
+    int64_t retry_after_ms; /* if it says so in a field of its own; or 0 */
+    bool stated;            /* there is one: an error that is not null */
     bool hinted; /* a bare code or message; an error unless choices came */
 };
 
@@ -31,6 +32,10 @@ bool complaint_member(struct complaint *c, const struct json_text *key,
 
 /* Reads an error's whole body. False: nothing of the kind was in it. */
 bool complaint_read(struct complaint *c, struct slice body);
+
+/* Reads "2.5s", "350ms", "1m" at *at as milliseconds, and moves past it; -1: no
+ * such thing. */
+int64_t complaint_amount(const char **at, const char *end);
 
 enum fault complaint_fault(const struct complaint *c,
                            const struct manner *manner);

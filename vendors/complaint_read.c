@@ -41,6 +41,65 @@ static void code_read(struct complaint *c, struct json_scan *s)
         status_from(c, c->code);
 }
 
+/* Is "PerDay" in a violation's quotaId? */
+static void violation_read(struct complaint *c, struct json_scan *s)
+{
+    struct json_text key, text;
+
+    if (json_peek(s) != JSON_OBJECT) {
+        json_skip(s);
+        return;
+    }
+    for (json_enter(s); json_member(s, &key);) {
+        if (!json_text_is(key, "quotaId") || json_peek(s) != JSON_STRING)
+            json_skip(s);
+        else if (json_text(s, &text) &&
+                 memmem(text.raw.bytes, text.raw.len, "PerDay", 6))
+            c->type = (struct json_text){{"quota_per_day", 13}, false};
+    }
+}
+
+static void delay_read(struct complaint *c, struct json_scan *s)
+{
+    struct json_text text;
+    const char *at;
+    int64_t amount;
+
+    if (json_peek(s) != JSON_STRING) {
+        json_skip(s);
+        return;
+    }
+    if (!json_text(s, &text))
+        return;
+    at = text.raw.bytes;
+    amount = complaint_amount(&at, at + text.raw.len);
+    c->retry_after_ms = amount > 0 ? amount : 0;
+}
+
+/* Gemini: how long to wait, and whether it was the day's quota. */
+static void detail_list_read(struct complaint *c, struct json_scan *s)
+{
+    struct json_text key;
+
+    for (json_enter(s); json_element(s);) {
+        if (json_peek(s) != JSON_OBJECT) {
+            json_skip(s);
+            continue;
+        }
+        for (json_enter(s); json_member(s, &key);) {
+            if (json_text_is(key, "retryDelay")) {
+                delay_read(c, s);
+            } else if (json_text_is(key, "violations") &&
+                       json_peek(s) == JSON_ARRAY) {
+                for (json_enter(s); json_element(s);)
+                    violation_read(c, s);
+            } else {
+                json_skip(s);
+            }
+        }
+    }
+}
+
 static void error_member(struct complaint *c, struct json_text key,
                          struct json_scan *s)
 {
@@ -65,6 +124,8 @@ static void error_member(struct complaint *c, struct json_text key,
             else
                 json_skip(s);
         }
+    } else if (json_text_is(key, "details") && json_peek(s) == JSON_ARRAY) {
+        detail_list_read(c, s);
     } else {
         json_skip(s);
     }

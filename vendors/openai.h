@@ -3,17 +3,17 @@
  *
  *     openai_write.c     the request's top level: one function a quirk
  *     openai_messages.c  the conversation's quirks
- *     openai_read.c      the answer as bytes: stream, whole body or error
+ *     openai_read.c      the answer as bytes: what is told, what is not
  *     openai_event.c     the answer as facts: one chunk or one body
+ *     openai_mend.c      the answer put right where a quirk asks for it
  */
 #pragma once
 
 #include "base/buf.h"
 
 #include "vendors/adapter.h"
-#include "vendors/complaint.h"
 #include "vendors/edit.h"
-#include "vendors/sse.h"
+#include "vendors/intake.h"
 
 enum fault openai_write(struct wire *out, const struct manner *manner,
                         const char *model, const struct chat *chat,
@@ -32,19 +32,18 @@ enum {
     OPENAI_CHOICES_MAX = 128, /* as many as `n` may ask for */
 };
 
-/* Which choices came, and which of them ended: a bit each. */
+/* Which choices came, which of them called a tool, and which ended: a bit
+ * each. */
 struct openai_choices {
-    uint64_t seen[2], ended[2];
+    uint64_t seen[2], called[2], ended[2];
 };
 
+struct mending; /* of openai_mend.c */
+
 struct openai_reader {
-    struct reader reader;
-    struct sse sse;
-    struct buf whole; /* an unstreamed answer, or an error's body */
-    bool ready;       /* the two above are */
-    bool over;        /* end() was called, or a fault came: no more is said */
-    bool passed;      /* the last event was said */
+    struct intake intake;
     struct openai_choices choices;
+    struct mending *mending;
 };
 
 /* What one chunk, or one whole answer, turned out to be. */
@@ -60,6 +59,12 @@ enum openai_kind {
  * failure counts as a complaint. */
 enum openai_kind openai_event_read(struct openai_reader *r, struct slice json,
                                    struct complaint *complaint);
+
+/* Does a quirk ask that chunks are looked over? */
+bool openai_mends(const struct manner *manner);
+/* Adds to what is said the chunk or answer `json`, which openai_event_read()
+ * took for one, put right. */
+void openai_mend(struct openai_reader *r, struct slice json);
 
 enum fault openai_body(struct reader *reader, struct slice bytes);
 enum fault openai_end(struct reader *reader);

@@ -14,7 +14,7 @@ struct event {
     struct json_scan s;
     struct complaint *complaint;
     size_t n_choices;
-    bool usage;
+    bool usage, called;
 };
 
 /* A finish_reason by which a vendor admits that it failed. */
@@ -28,7 +28,7 @@ static const char *const failures[] = {
  * it is spelled, escapes and all, serves well enough. */
 static void shown_add(struct event *e, struct json_text text)
 {
-    struct reader *r = &e->r->reader;
+    struct reader *r = &e->r->intake.reader;
 
     r->answer.shown_bytes +=
         (int64_t)(r->stream ? json_text_len(text) : text.raw.len);
@@ -96,6 +96,7 @@ static void tool_calls_read(struct event *e)
             json_skip(&e->s);
             continue;
         }
+        e->called = true;
         for (json_enter(&e->s); json_member(&e->s, &key);) {
             if (json_text_is(key, "function") &&
                 json_peek(&e->s) == JSON_OBJECT)
@@ -161,6 +162,7 @@ static void choice_read(struct event *e)
         json_skip(&e->s);
         return;
     }
+    e->called = false;
     for (json_enter(&e->s); json_member(&e->s, &key);) {
         if (json_text_is(key, "delta") || json_text_is(key, "message"))
             delta_read(e);
@@ -175,6 +177,8 @@ static void choice_read(struct event *e)
     if (index < 0 || index >= OPENAI_CHOICES_MAX)
         return;
     c->seen[index / 64] |= UINT64_C(1) << index % 64;
+    if (e->called)
+        c->called[index / 64] |= UINT64_C(1) << index % 64;
     if (ended)
         c->ended[index / 64] |= UINT64_C(1) << index % 64;
 }
@@ -193,7 +197,7 @@ static void choices_read(struct event *e)
  * cannot be is worse than none. */
 static void usage_take(struct event *e)
 {
-    struct answer *answer = &e->r->reader.answer;
+    struct answer *answer = &e->r->intake.reader.answer;
     struct usage_reading reading;
     struct slice object;
     enum usage_found found;
@@ -223,7 +227,7 @@ static void usage_take(struct event *e)
 /* The class of service that was used, whatever was asked for. */
 static void tier_take(struct event *e)
 {
-    struct answer *answer = &e->r->reader.answer;
+    struct answer *answer = &e->r->intake.reader.answer;
     struct json_text text;
 
     if (json_peek(&e->s) != JSON_STRING)
@@ -262,7 +266,7 @@ enum openai_kind openai_event_read(struct openai_reader *r, struct slice json,
     struct event e = {.r = r, .complaint = complaint};
     struct json_text key;
 
-    *complaint = (struct complaint){.status = r->reader.status};
+    *complaint = (struct complaint){.status = r->intake.reader.status};
     json_scan_init(&e.s, json);
     e.s.any_bytes = true;
     for (json_peek(&e.s) == JSON_OBJECT ? json_enter(&e.s)
@@ -283,9 +287,9 @@ enum openai_kind openai_event_read(struct openai_reader *r, struct slice json,
         return OPENAI_NOT_JSON;
     if (complaint->stated || (complaint->hinted && !e.n_choices))
         return OPENAI_COMPLAINT;
-    r->reader.answer.finished = all_ended(&r->choices);
+    r->intake.reader.answer.finished = all_ended(&r->choices);
     if (e.n_choices) {
-        r->reader.answer.began = true;
+        r->intake.reader.answer.began = true;
         return OPENAI_ANSWER;
     }
     return e.usage ? OPENAI_USAGE : OPENAI_EMPTY;

@@ -1,265 +1,102 @@
 /*
- * openai_read.c - the vendor's answer, as its bytes come.
+ * openai_read.c - what of the vendor's answer the client is told.
  *
- *     body -> stream_read -> sse_next -> judge -> openai_event_read -> say
- *          -> (kept whole)
- *     end  -> stream_end | whole_end | refusal_end
+ *     intake -> event_judge -> openai_event_read -> pass, hide or mend
+ *            -> whole_read
  *
  * Of a stream the client is told the vendor's own bytes, whole events only,
  * neighbours in one piece. Not told are: the usage chunk of a client that did
  * not ask for it, events without any data (SDKs fail on them), an error (the
  * exchange tells it), and whatever follows the end. Comments pass, and do not
- * count as a beginning.
+ * count as a beginning. Where a quirk asks for it, a chunk is mended first.
  */
 #include "vendors/openai.h"
 
-static const char done_event[] = "data: [DONE]\n\n";
-
-static struct openai_reader *of(struct reader *r)
+static struct openai_reader *of(struct intake *in)
 {
-    return (struct openai_reader *)r;
+    return (struct openai_reader *)in;
 }
 
-static void say(struct reader *r, struct slice bytes)
+static enum intake_verdict answer_judge(struct intake *in, struct slice data)
 {
-    if (bytes.len)
-        r->say(r->listener, bytes);
+    if (!openai_mends(in->reader.manner))
+        return INTAKE_PASS;
+    intake_add(in, slice_of("data: "));
+    openai_mend(of(in), data);
+    intake_add(in, slice_of("\n\n"));
+    return INTAKE_HIDE;
 }
 
-static enum fault fail(struct reader *r, enum fault fault)
+static enum intake_verdict event_judge(struct intake *in,
+                                       const struct sse_event *event)
 {
-    r->answer.fault = fault;
-    of(r)->over = true;
-    return fault;
-}
-
-static enum fault complain(struct reader *r, const struct complaint *c)
-{
-    complaint_tell(c, r);
-    of(r)->over = true;
-    return r->answer.fault;
-}
-
-static void fini(void *arg)
-{
-    buf_fini(arg);
-}
-
-/* The limits are the caller's, who sets them after reader_new(). */
-static void get_ready(struct openai_reader *r)
-{
-    bool good = r->reader.status < 300;
-
-    r->ready = true;
-    if (good && r->reader.stream) {
-        sse_init(&r->sse, r->reader.event_limit, r->reader.arena);
-        return;
-    }
-    buf_init(&r->whole, good ? r->reader.answer_limit : COMPLAINT_BODY_MAX);
-    arena_defer(r->reader.arena, fini, &r->whole);
-}
-
-static struct slice trimmed(struct slice s)
-{
-    while (s.len && strchr(" \t\r\n", *s.bytes))
-        s = (struct slice){s.bytes + 1, s.len - 1};
-    while (s.len && strchr(" \t\r\n", s.bytes[s.len - 1]))
-        s.len--;
-    return s;
-}
-
-enum verdict {
-    PASS,
-    HIDE,
-    STOP, /* r->answer.fault says why, or is NONE: not an event at all */
-};
-
-static enum verdict judge(struct reader *r, const struct sse_event *event)
-{
+    struct reader *r = &in->reader;
     struct complaint complaint;
-    struct slice data = trimmed(event->data);
+    struct slice data = intake_trimmed(event->data);
 
     if (!event->has_data)
-        return PASS;
+        return INTAKE_PASS;
     if (!data.len)
-        return HIDE;
+        return INTAKE_HIDE;
     if (slice_is(data, "[DONE]")) {
         r->answer.done = true;
-        return PASS;
+        return INTAKE_PASS;
     }
-    switch (openai_event_read(of(r), data, &complaint)) {
-    case OPENAI_NOT_JSON: return STOP;
-    case OPENAI_COMPLAINT: complain(r, &complaint); return STOP;
-    case OPENAI_USAGE: return r->show_usage ? PASS : HIDE;
+    switch (openai_event_read(of(in), data, &complaint)) {
+    case OPENAI_NOT_JSON: return INTAKE_STOP;
+    case OPENAI_COMPLAINT: intake_complain(in, &complaint); return INTAKE_STOP;
+    case OPENAI_USAGE: return r->show_usage ? INTAKE_PASS : INTAKE_HIDE;
     case OPENAI_ANSWER:
+        if (!slice_is(event->name, "error"))
+            return answer_judge(in, data);
+        break;
     case OPENAI_EMPTY: break;
     }
     if (!slice_is(event->name, "error"))
-        return PASS;
+        return INTAKE_PASS;
     complaint.hinted = true;
-    complain(r, &complaint);
-    return STOP;
+    intake_complain(in, &complaint);
+    return INTAKE_STOP;
 }
 
-/* Adds what passes to the run of bytes to be said in one piece. */
-static void run_add(struct reader *r, struct slice *run, struct slice raw)
+static void stream_finish(struct intake *in)
 {
-    if (run->len && run->bytes + run->len == raw.bytes) {
-        run->len += raw.len;
-        return;
-    }
-    say(r, *run);
-    *run = raw;
+    intake_add(in, slice_of("data: [DONE]\n\n"));
 }
 
-static enum fault stream_read(struct openai_reader *r, struct slice bytes)
+static enum fault whole_read(struct intake *in, struct slice text)
 {
-    struct reader *reader = &r->reader;
-    struct slice run = {NULL, 0};
-    struct sse_event event;
-    int more = 0;
+    struct complaint complaint;
 
-    if (reader->answer.done) { /* all that may come is the end's own LF */
-        if (r->sse.owed_lf && sse_next(&r->sse, &bytes, &event) > 0 &&
-            event.rest)
-            say(reader, event.raw);
-        return reader->answer.fault;
+    switch (openai_event_read(of(in), text, &complaint)) {
+    case OPENAI_COMPLAINT: return intake_complain(in, &complaint);
+    case OPENAI_NOT_JSON:
+    case OPENAI_USAGE:
+    case OPENAI_EMPTY: return intake_fail(in, FAULT_GARBLED);
+    case OPENAI_ANSWER: break;
     }
-    while (!reader->answer.done &&
-           (more = sse_next(&r->sse, &bytes, &event)) > 0) {
-        enum verdict verdict =
-            event.rest ? r->passed ? PASS : HIDE : judge(reader, &event);
-
-        if (verdict == STOP)
-            break;
-        r->passed = verdict == PASS;
-        if (r->passed)
-            run_add(reader, &run, event.raw);
-        if (event.kept) {
-            say(reader, run);
-            run.len = 0;
-        }
-    }
-    say(reader, run);
-    if (more < 0 || (more > 0 && !reader->answer.done && !r->over))
-        return fail(reader, FAULT_GARBLED);
-    return reader->answer.fault;
+    if (in->reader.stream_asked) /* not what the client can read */
+        return intake_fail(in, FAULT_GARBLED);
+    in->reader.answer.finished = in->reader.answer.done = true;
+    if (openai_mends(in->reader.manner))
+        openai_mend(of(in), text);
+    else
+        in->reader.say(in->reader.listener, text);
+    return in->reader.answer.fault;
 }
+
+static const struct intake_ops ops = {
+    .event = event_judge,
+    .finish = stream_finish,
+    .whole = whole_read,
+};
 
 enum fault openai_body(struct reader *reader, struct slice bytes)
 {
-    struct openai_reader *r = of(reader);
-
-    if (!r->ready)
-        get_ready(r);
-    if (r->over)
-        return reader->answer.fault;
-    if (reader->status < 300 && reader->stream)
-        return stream_read(r, bytes);
-    if (reader->status < 300) {
-        if (!r->whole.len && reader->length_hint > bytes.len &&
-            reader->length_hint <= r->whole.limit &&
-            !buf_room(&r->whole, reader->length_hint))
-            return fail(reader, FAULT_GARBLED);
-        return buf_add(&r->whole, bytes) ? fail(reader, FAULT_GARBLED)
-                                         : FAULT_NONE;
-    }
-    if (bytes.len > COMPLAINT_BODY_MAX - r->whole.len)
-        bytes.len = COMPLAINT_BODY_MAX - r->whole.len;
-    return buf_add(&r->whole, bytes) ? fail(reader, FAULT_GARBLED) : FAULT_NONE;
-}
-
-static enum fault unfinished(struct reader *r)
-{
-    return fail(r, r->answer.began ? FAULT_CUT_SHORT : FAULT_HUNG_UP);
-}
-
-/* An event that lacks only its blank line is one, if the vendor closed in
- * good order and it can be read; else it was cut. */
-static bool last_read(struct openai_reader *r)
-{
-    struct sse_event event;
-
-    if (!sse_last(&r->sse, &event) || !event.has_data)
-        return true;
-    switch (judge(&r->reader, &event)) {
-    case PASS:
-        say(&r->reader, event.raw);
-        say(&r->reader, slice_of("\n\n"));
-        return true;
-    case HIDE: return true;
-    case STOP: break;
-    }
-    return false;
-}
-
-static enum fault stream_end(struct openai_reader *r)
-{
-    struct reader *reader = &r->reader;
-
-    if (reader->answer.done)
-        return FAULT_NONE;
-    if (reader->cut || !last_read(r))
-        return r->over ? reader->answer.fault : unfinished(reader);
-    if (reader->answer.done)
-        return FAULT_NONE;
-    if (!reader->answer.finished)
-        return unfinished(reader);
-    reader->answer.done = true;
-    say(reader, slice_of(done_event));
-    return FAULT_NONE;
-}
-
-/* Spaces before the answer (DeepSeek, to keep alive) are not passed on. */
-static enum fault whole_end(struct openai_reader *r)
-{
-    struct reader *reader = &r->reader;
-    struct slice text = trimmed((struct slice){r->whole.bytes, r->whole.len});
-    struct complaint complaint;
-
-    if (!text.len)
-        return fail(reader, FAULT_HUNG_UP);
-    if (reader->cut)
-        return fail(reader, FAULT_CUT_SHORT);
-    switch (openai_event_read(r, text, &complaint)) {
-    case OPENAI_COMPLAINT: return complain(reader, &complaint);
-    case OPENAI_NOT_JSON:
-    case OPENAI_USAGE:
-    case OPENAI_EMPTY: return fail(reader, FAULT_GARBLED);
-    case OPENAI_ANSWER: break;
-    }
-    if (reader->stream_asked) /* not what the client can read */
-        return fail(reader, FAULT_GARBLED);
-    reader->answer.finished = reader->answer.done = true;
-    say(reader, text);
-    return FAULT_NONE;
-}
-
-/* A status of 300 or more. What cannot be read is judged by the status. */
-static enum fault refusal_end(struct openai_reader *r)
-{
-    struct complaint c = {.status = r->reader.status};
-
-    if (!complaint_read(&c, (struct slice){r->whole.bytes, r->whole.len}))
-        c = (struct complaint){.status = r->reader.status};
-    return complain(&r->reader, &c);
+    return intake_body((struct intake *)reader, &ops, bytes);
 }
 
 enum fault openai_end(struct reader *reader)
 {
-    struct openai_reader *r = of(reader);
-    enum fault fault;
-
-    if (!r->ready)
-        get_ready(r);
-    if (r->over)
-        return reader->answer.fault;
-    if (reader->status >= 300)
-        fault = refusal_end(r);
-    else if (reader->stream)
-        fault = stream_end(r);
-    else
-        fault = whole_end(r);
-    r->over = true;
-    return fault;
+    return intake_end((struct intake *)reader, &ops);
 }

@@ -3,7 +3,8 @@
  *
  * vendors.yaml lists a vendor's quirks; each is one bit of manner.quirks. The
  * rows are the master copy: name and help are what `check --reference` shows.
- * What they do stands in openai_write.c, openai_messages.c and complaint.c.
+ * What they do stands in openai_write.c, openai_top.c, openai_messages.c,
+ * openai_mend.c and complaint.c; what anthropic and gemini heed, in theirs.
  */
 #pragma once
 
@@ -50,6 +51,62 @@
       "frequency_penalty and presence_penalty are not sent") \
     X(EFFORT_LOW_HIGH_MAX, "effort_low_high_max", \
       "reasoning_effort is sent as the nearest of low, high and max") \
+    X(EFFORT_LOW_MEDIUM_HIGH, "effort_low_medium_high", \
+      "reasoning_effort is sent as the nearest of low, medium and high") \
+    X(EFFORT_LOW_HIGH, "effort_low_high", \
+      "reasoning_effort is sent as the nearest of low and high") \
+    X(EFFORT_DEFAULT, "effort_default", \
+      "reasoning_effort is sent as none or default") \
+    X(NO_EFFORT, "no_effort", \
+      "reasoning_effort is not sent") \
+    X(REASONING_OBJECT, "reasoning_object", \
+      "reasoning_effort is sent as reasoning.effort") \
+    X(TEMPLATE_THINKING, "template_thinking", \
+      "thinking is switched by chat_template_kwargs.enable_thinking") \
+    X(THINKS_IN_STREAMS, "thinks_in_streams", \
+      "it thinks in streams only: else it is told not to, or passed over") \
+    X(THINKING_BUDGET, "thinking_budget", \
+      "thinking is switched by a number of tokens") \
+    X(TOOLS_WITHOUT_THINKING, "tools_without_thinking", \
+      "tools are taken only with thinking switched off") \
+    X(RANDOM_SEED, "random_seed", \
+      "seed is sent as random_seed") \
+    X(KNOWN_FIELDS, "known_fields", \
+      "fields that are not OpenAI's, and nulls, are not sent") \
+    X(TOOL_CHOICE_ANY, "tool_choice_any", \
+      "tool_choice required is sent as any") \
+    X(NO_TOOL_CHOICE_AUTO, "no_tool_choice_auto", \
+      "tool_choice auto is not sent: it is meant anyway") \
+    X(TOOL_IDS_NINE, "tool_ids_nine", \
+      "ids of tool calls are sent as nine letters and digits") \
+    X(NO_MESSAGE_NAME, "no_message_name", \
+      "name is not sent within messages") \
+    X(ANSWER_AFTER_TOOL, "answer_after_tool", \
+      "conversations where the user follows a tool's result go elsewhere") \
+    X(TOOL_STREAM, "tool_stream", \
+      "tool_stream is sent, so that arguments come as they are made") \
+    X(REASONING_SPLIT, "reasoning_split", \
+      "reasoning_split is sent, so that thinking comes apart from the text") \
+    X(NO_STOP, "no_stop", \
+      "stop is not taken; requests with it go elsewhere") \
+    X(TEMPERATURE_AT_MOST_ONE, "temperature_at_most_one", \
+      "a temperature above 1 is sent as 1") \
+    X(TEMPERATURE_ABOVE_ZERO, "temperature_above_zero", \
+      "a temperature of 0 is sent as 0.01") \
+    X(NO_SCHEMA_IN_STREAMS, "no_schema_in_streams", \
+      "streams that want a JSON schema go elsewhere") \
+    X(REASONING_NAMES, "reasoning_names", \
+      "thinking under another name comes as reasoning_content") \
+    X(REASONING_SNAPSHOTS, "reasoning_snapshots", \
+      "reasoning_content that repeats all before it comes as what is new") \
+    X(THINK_TAGS, "think_tags", \
+      "a leading <think>...</think> of the text comes as reasoning_content") \
+    X(CONTENT_PARTS, "content_parts", \
+      "an answer's list of parts comes as one text") \
+    X(TOOL_CALL_SHAPE, "tool_call_shape", \
+      "tool calls come with index, id, and arguments as text") \
+    X(FINISH_WORDS, "finish_words", \
+      "a finish_reason that OpenAI does not know comes as one that it does") \
     X(QUOTA_IS_RATE_LIMIT, "quota_is_rate_limit", \
       "429 with insufficient_quota is a rate limit, not an empty account")
 /* clang-format on */

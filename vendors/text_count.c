@@ -1,5 +1,7 @@
 #include "vendors/text_count.h"
 
+#include "base/attr.h"
+
 #ifdef __SSE2__
 #    include <emmintrin.h>
 #endif
@@ -63,11 +65,23 @@ static inline enum script script_of(uint32_t c)
     return blocks[low].script;
 }
 
+#ifdef __SSE2__
+/* Counts of ASCII by blocks of sixteen: a byte for each lane. */
+struct lanes {
+    __m128i latins, words, digits, spaces, runs;
+    int64_t bytes; /* that went through */
+    int adds;      /* until a lane might be full */
+};
+#endif
+
 /* Counts as they grow: by script, and the runs apart. */
 struct tally {
     int64_t of[SCRIPT_COUNT];
     int64_t words, runs;
     enum script last;
+#ifdef __SSE2__
+    struct lanes lanes;
+#endif
 };
 
 static inline void count(struct tally *t, enum script script)
@@ -112,51 +126,99 @@ static inline __m128i all_if(bool set)
     return _mm_set1_epi8(set ? -1 : 0);
 }
 
-/* Counts blocks of sixteen ASCII characters at p; stops before a block with
- * anything else in it. `slash`: a backslash is something else. */
-static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
-                                bool slash)
+/* What the lanes hold becomes part of the tally. */
+static void lanes_settle(struct tally *t)
 {
-    enum {
-        ROUND = 255 * 16 /* bytes until a byte that counts is full */
-    };
+    struct lanes *l = &t->lanes;
+    int64_t latins = sum(l->latins), digits = sum(l->digits),
+            spaces = sum(l->spaces);
 
-    const __m128i zero = _mm_setzero_si128();
+    t->of[SCRIPT_LATIN] += latins;
+    t->of[SCRIPT_DIGIT] += digits;
+    t->of[SCRIPT_SPACE] += spaces;
+    t->of[SCRIPT_PUNCT] += l->bytes - latins - digits - spaces;
+    t->words += sum(l->words);
+    t->runs += sum(l->runs);
+    *l = (struct lanes){.adds = 0};
+}
+
+/* The first n bytes of a block. */
+static inline __m128i first_bytes(int n)
+{
+    static const signed char keep[32] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                         -1, -1, -1, -1, -1, -1, -1, -1};
+
+    return load((const char *)keep + 16 - n);
+}
+
+/* The bytes of a block before the first that is no ASCII, or an escape that is
+ * not simply a backslash and one character within the block. */
+static inline int simple_bytes(__m128i v, unsigned slashes)
+{
+    unsigned stop = (unsigned)_mm_movemask_epi8(v);
+
+    if (slashes) {
+        unsigned hex =
+            (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('u')));
+
+        stop |= slashes & (hex >> 1 | slashes >> 1 | 0x8000);
+    }
+    return stop ? __builtin_ctz(stop) : 16;
+}
+
+/* Counts ASCII characters at p by blocks of sixteen; stops at what is not
+ * simple, or near the end. `escaped`: a backslash stands with the next byte
+ * for one character, white space if that is a letter. */
+static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
+                                bool escaped)
+{
+    const __m128i slash =
+        escaped ? _mm_set1_epi8('\\') : _mm_set1_epi8(-128); /* never */
     __m128i latin = all_if(t->last == SCRIPT_LATIN), was_latin;
     __m128i space = all_if(t->last == SCRIPT_SPACE), was_space;
-    const char *from;
+    struct lanes *l = &t->lanes;
+    const char *from = p;
+    int n = 16;
 
-    do {
-        __m128i latins = zero, words = zero, digits = zero, spaces = zero,
-                runs = zero;
+    for (; n == 16 && end - p >= 16; p += n) {
+        __m128i v = load(p), valid, letters, after, spaces;
+        __m128i slashes = _mm_cmpeq_epi8(v, slash);
+        unsigned backslashes = (unsigned)_mm_movemask_epi8(slashes);
 
-        for (from = p; end - p >= 16 && p - from < ROUND; p += 16) {
-            __m128i v = load(p);
-            __m128i odd = slash ? _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')) : zero;
-
-            if (_mm_movemask_epi8(_mm_or_si128(v, odd)))
-                break;
-            was_latin = latin;
-            was_space = space;
-            latin = within(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
-            space = within(v, 0, 0x20);
-            latins = _mm_sub_epi8(latins, latin);
-            spaces = _mm_sub_epi8(spaces, space);
-            digits = _mm_sub_epi8(digits, within(v, '0', 9));
-            words = _mm_sub_epi8(words, starts(latin, was_latin));
-            runs = _mm_sub_epi8(runs, starts(space, was_space));
-        }
-        if (p == from)
+        n = simple_bytes(v, backslashes);
+        if (n == 0)
             break;
-        t->of[SCRIPT_LATIN] += sum(latins);
-        t->of[SCRIPT_DIGIT] += sum(digits);
-        t->of[SCRIPT_SPACE] += sum(spaces);
-        t->of[SCRIPT_PUNCT] +=
-            (p - from) - sum(latins) - sum(digits) - sum(spaces);
-        t->words += sum(words);
-        t->runs += sum(runs);
-        t->last = ascii_script((unsigned char)p[-1]);
-    } while (p - from == ROUND);
+        if (++l->adds == 255)
+            lanes_settle(t);
+        valid = n == 16 ? _mm_set1_epi8(-1) : first_bytes(n);
+        was_latin = latin;
+        was_space = space;
+        letters = within(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
+        letters = _mm_and_si128(letters, valid);
+        after = _mm_slli_si128(slashes, 1);
+        latin = _mm_andnot_si128(after, letters);
+        after = _mm_and_si128(after, letters);
+        spaces = _mm_or_si128(_mm_and_si128(within(v, 0, 0x20), valid), after);
+        space = _mm_or_si128(spaces, _mm_srli_si128(after, 1));
+        l->latins = _mm_sub_epi8(l->latins, latin);
+        l->spaces = _mm_sub_epi8(l->spaces, spaces);
+        l->digits =
+            _mm_sub_epi8(l->digits, _mm_and_si128(within(v, '0', 9), valid));
+        l->words = _mm_sub_epi8(l->words, starts(latin, was_latin));
+        l->runs = _mm_sub_epi8(l->runs, starts(space, was_space));
+        l->bytes += n;
+        if (backslashes)
+            l->bytes -= __builtin_popcount(backslashes & ((1u << n) - 1));
+    }
+    if (p > from) {
+        int last = (n > 0 ? n : 16) - 1;
+
+        t->last = SCRIPT_OTHER;
+        if (_mm_movemask_epi8(latin) >> last & 1)
+            t->last = SCRIPT_LATIN;
+        else if (_mm_movemask_epi8(space) >> last & 1)
+            t->last = SCRIPT_SPACE;
+    }
     return p;
 }
 
@@ -206,6 +268,11 @@ static const char *triple_blocks(struct tally *t, const char *p,
 
 #else
 
+static void lanes_settle(struct tally *t)
+{
+    (void)t;
+}
+
 static const char *ascii_blocks(struct tally *t, const char *p, const char *end,
                                 bool slash)
 {
@@ -224,74 +291,37 @@ static const char *triple_blocks(struct tally *t, const char *p,
 
 #endif
 
-/* What an ASCII character at p is, an escape undone unless it is of hex
- * digits: then, and for other characters, 0. *past is set behind it. */
-static inline unsigned simple_at(const char *p, const char *end, bool escaped,
-                                 const char **past)
+/* What stands for one character of ASCII: \n, \", \t ... */
+static inline enum script escape_script(char c)
 {
-    unsigned char c = (unsigned char)*p;
-
-    *past = p + 1;
-    if (c >= 0x80)
-        return 0;
-    if (c != '\\' || !escaped || end - p < 2)
-        return c;
-    *past = p + 2;
-    c = (unsigned char)p[1];
-    if (c == 'u')
-        return 0;
-    return c >= 'a' ? ' ' : c; /* b, f, n, r and t are white space */
+    return c == 'n' || c == 't' || c == 'r' || c == 'b' || c == 'f'
+               ? SCRIPT_SPACE
+               : SCRIPT_PUNCT;
 }
 
-/* Counts ASCII characters one by one, without branches on what they are: up
- * to as many as make it worth a look for a block of them. */
-static const char *simple_run(struct tally *t, const char *p, const char *end,
-                              bool escaped)
+/* Counts what ascii_blocks() stopped at: an escape, wide characters, or the
+ * last bytes of the text. */
+static const char *others(struct tally *t, const char *p, const char *end,
+                          bool escaped)
 {
-    const char *stop = end - p > 64 ? p + 64 : end, *past;
-    unsigned was_latin = t->last == SCRIPT_LATIN;
-    unsigned was_space = t->last == SCRIPT_SPACE;
-    unsigned latins = 0, words = 0, digits = 0, spaces = 0, runs = 0, all = 0;
-    unsigned c, last = 0;
+    do {
+        unsigned char c = (unsigned char)*p;
+        const char *past = p;
 
-    for (; p < stop && (c = simple_at(p, end, escaped, &past)) != 0; p = past) {
-        unsigned latin = (c | 0x20) - 'a' < 26, space = c <= 0x20;
-
-        latins += latin;
-        words += latin & ~was_latin;
-        digits += c - '0' < 10;
-        spaces += space;
-        runs += space & ~was_space;
-        was_latin = latin;
-        was_space = space;
-        last = c;
-        all++;
-    }
-    if (all)
-        t->last = ascii_script(last);
-    t->of[SCRIPT_LATIN] += latins;
-    t->of[SCRIPT_DIGIT] += digits;
-    t->of[SCRIPT_SPACE] += spaces;
-    t->of[SCRIPT_PUNCT] += all - latins - digits - spaces;
-    t->words += words;
-    t->runs += runs;
-    return p;
-}
-
-/* Counts what blocks of ASCII left: at least one character. */
-static const char *mixed(struct tally *t, const char *p, const char *end,
-                         bool escaped)
-{
-    const char *past = simple_run(t, p, end, escaped);
-
-    if (past > p)
-        return past;
-    past = triple_blocks(t, p, end);
-    if (past > p)
-        return past;
-    do /* Chinese that was sent as ASCII is all escapes */
-        count(t, script_of(json_character(&p, end)));
-    while (escaped && end - p > 1 && p[0] == '\\' && p[1] == 'u');
+        if (c < 0x80 && !(escaped && c == '\\')) {
+            count(t, ascii_script(c));
+            p++;
+        } else if (c == '\\' && end - p >= 2 && p[1] != 'u') {
+            count(t, escape_script(p[1]));
+            p += 2;
+        } else {
+            if (c >= 0xe0)
+                past = triple_blocks(t, p, end);
+            if (past == p)
+                count(t, script_of(json_character(&past, end)));
+            p = past;
+        }
+    } while (p < end && (end - p < 16 || (unsigned char)*p >= 0x80));
     return p;
 }
 
@@ -306,8 +336,9 @@ void text_count_add(struct text_count *c, struct json_text text,
     while (p < end) {
         p = ascii_blocks(&t, p, end, text.escaped);
         if (p < end)
-            p = mixed(&t, p, end, text.escaped);
+            p = others(&t, p, end, text.escaped);
     }
+    lanes_settle(&t);
     c->han += t.of[SCRIPT_HAN];
     c->kana += t.of[SCRIPT_KANA];
     c->hangul += t.of[SCRIPT_HANGUL];

@@ -6,11 +6,11 @@
  * per class (tokenizer.c). A JSON string is counted as it lies, escapes as
  * the characters they stand for.
  *
- * The first 32 KiB of text are counted whole. Each further doubling of the
+ * The first 4 KiB of text are counted whole. Each further doubling of the
  * length is sampled: it is cut into strata, of each of which one window of
- * 1 KiB is counted (of the first doubling 1 of 4, of the next 1 of 8, ...),
+ * 256 bytes is counted (one of 8 up to 32 KiB, then one of 16, of 32 ...),
  * chosen by a fixed hash, each with equal chance. A doubling's counts are
- * scaled by its length over the length sampled: 512 KiB cost 64 KiB of
+ * scaled by its length over the length sampled: 512 KiB cost 16 KiB of
  * counting, and the result depends on nothing but the text.
  */
 #pragma once

@@ -4,9 +4,10 @@
 #include "vendors/text_count.h"
 
 enum {
-    WINDOW = 1024,
-    WHOLE = 32 * WINDOW, /* so much is counted without gaps */
-    FIRST_CELLS = 4,     /* one window of so many in the first doubling */
+    WINDOW = 256,
+    WHOLE = 16 * WINDOW, /* so much is counted without gaps */
+    EVEN = 8 * WHOLE,    /* up to here one window of so many: */
+    FIRST_CELLS = 8,     /* ... then of twice as many in each doubling */
     ESCAPE_MAX = 6,      /* bytes of \u4f60 */
 };
 
@@ -125,7 +126,10 @@ void text_counter_add(struct text_counter *c, struct json_text text)
             settle(c);
             c->from = c->to;
             c->to *= 2;
-            c->cells = c->cells == 1 ? FIRST_CELLS : c->cells * 2;
+            if (c->cells == 1)
+                c->cells = FIRST_CELLS;
+            else if (c->to > EVEN)
+                c->cells *= 2;
         }
     }
 }

@@ -38,22 +38,15 @@ static inline unsigned special_mask(const char *p, bool any_bytes)
     return (unsigned)_mm_movemask_epi8(special(load(p), any_bytes));
 }
 
-/* Past long stretches of plain bytes. */
-static inline const char *plain_end(const char *p, const char *end,
-                                    bool any_bytes)
+/* The same of four blocks. */
+static inline uint64_t special_masks(const char *p, bool any_bytes)
 {
-    while (end - p >= 4 * BLOCK) {
-        __m128i a = special(load(p), any_bytes);
-        __m128i b = special(load(p + BLOCK), any_bytes);
-        __m128i c = special(load(p + 2 * BLOCK), any_bytes);
-        __m128i d = special(load(p + 3 * BLOCK), any_bytes);
+    uint64_t low = special_mask(p, any_bytes) |
+                   special_mask(p + BLOCK, any_bytes) << BLOCK;
+    uint64_t high = special_mask(p + 2 * BLOCK, any_bytes) |
+                    special_mask(p + 3 * BLOCK, any_bytes) << BLOCK;
 
-        if (_mm_movemask_epi8(
-                _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))))
-            break;
-        p += 4 * BLOCK;
-    }
-    return p;
+    return low | high << 2 * BLOCK;
 }
 
 /*
@@ -125,12 +118,13 @@ static inline unsigned special_mask(const char *p, bool any_bytes)
     return (unsigned)((bad >> 7 & ones) * UINT64_C(0x0102040810204080) >> 56);
 }
 
-static inline const char *plain_end(const char *p, const char *end,
-                                    bool any_bytes)
+static inline uint64_t special_masks(const char *p, bool any_bytes)
 {
-    while (end - p >= BLOCK && !special_mask(p, any_bytes))
-        p += BLOCK;
-    return p;
+    uint64_t mask = 0;
+
+    for (int i = 3; i >= 0; i--)
+        mask = mask << BLOCK | special_mask(p + i * BLOCK, any_bytes);
+    return mask;
 }
 
 static inline const char *triples_end(const char *p, const char *end)
@@ -140,6 +134,12 @@ static inline const char *triples_end(const char *p, const char *end)
 }
 
 #endif
+
+/* Some blocks side by side, and which of their bytes are special. */
+struct stretch {
+    uint64_t mask;
+    int size; /* bytes */
+};
 
 static bool is_tail(unsigned char c)
 {
@@ -244,25 +244,46 @@ static inline const char *special_end(struct json_string *out, const char *p,
     return past ? past : fail(out, bad, "not UTF-8");
 }
 
-/* Past the block at p, or NULL: the string ends in it, well or not. */
-static inline const char *block_end(struct json_string *out, const char *p,
-                                    const char *end, bool any_bytes)
+/* Past the `size` bytes at p, whose special ones are set in `mask`; NULL: the
+ * string ends in them, well or not. */
+static inline const char *stretch_end(struct json_string *out, const char *p,
+                                      const char *end, bool any_bytes,
+                                      struct stretch s)
 {
-    unsigned mask = special_mask(p, any_bytes);
-
-    while (mask) {
-        const char *q = p + __builtin_ctz(mask);
+    while (s.mask) {
+        const char *q = p + __builtin_ctzll(s.mask);
 
         if (*q == '"') {
             out->end = q + 1;
             return NULL;
         }
         q = special_end(out, q, end, any_bytes);
-        if (!q || q - p >= BLOCK)
+        if (!q || q - p >= s.size)
             return q;
-        mask &= ~0u << (q - p);
+        s.mask &= ~UINT64_C(0) << (q - p);
     }
-    return p + BLOCK;
+    return p + s.size;
+}
+
+/* One block first, since most strings are short; then four at a time. */
+static const char *blocks_end(struct json_string *out, const char *p,
+                              const char *end, bool any_bytes)
+{
+    struct stretch s = {0, BLOCK};
+
+    if (end - p >= BLOCK) {
+        s.mask = special_mask(p, any_bytes);
+        p = stretch_end(out, p, end, any_bytes, s);
+    }
+    for (s.size = 4 * BLOCK; p && end - p >= s.size;) {
+        s.mask = special_masks(p, any_bytes);
+        p = stretch_end(out, p, end, any_bytes, s);
+    }
+    for (s.size = BLOCK; p && end - p >= s.size;) {
+        s.mask = special_mask(p, any_bytes);
+        p = stretch_end(out, p, end, any_bytes, s);
+    }
+    return p;
 }
 
 bool json_string_end(struct json_string *out, const char *p, const char *end,
@@ -270,12 +291,9 @@ bool json_string_end(struct json_string *out, const char *p, const char *end,
 {
     out->escaped = false;
     out->why = NULL;
-    for (p++; end - p >= BLOCK;) {
-        p = block_end(out, p, end, any_bytes);
-        if (!p)
-            return !out->why;
-        p = plain_end(p, end, any_bytes);
-    }
+    p = blocks_end(out, p + 1, end, any_bytes);
+    if (!p)
+        return !out->why;
     while (p < end && *p != '"') {
         p = special_end(out, p, end, any_bytes);
         if (!p)

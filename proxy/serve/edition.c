@@ -39,24 +39,26 @@ static struct slice head_lines(const struct vendor *v, const char *key,
     bool v6 = strchr(v->host, ':') != NULL;
     bool usual = v->port == (v->tls ? 443 : 80);
     char port[8] = "";
-    const char *auth = "", *end = "";
+    static const char *const auths[] = {
+        [AUTH_BEARER] = "Authorization: Bearer ",
+        [AUTH_API_KEY] = "api-key: ",
+        [AUTH_X_API_KEY] = "x-api-key: ",
+        [AUTH_X_GOOG_API_KEY] = "x-goog-api-key: ",
+        [AUTH_NONE] = "",
+    };
+    const char *auth = auths[v->auth], *end = *auth ? "\r\n" : "";
 
     if (!usual)
         snprintf(port, sizeof(port), ":%u", (unsigned)v->port);
-    if (v->auth == AUTH_BEARER)
-        auth = "Authorization: Bearer ";
-    if (v->auth == AUTH_API_KEY)
-        auth = "api-key: ";
-    if (*auth)
-        end = "\r\n";
     return slice_of(arena_printf(a,
                                  "Host: %s%s%s%s\r\n"
                                  "%s%s%s"
                                  "Content-Type: application/json\r\n"
                                  "Accept: application/json\r\n"
-                                 "User-Agent: bijia/" BIJIA_VERSION "\r\n",
+                                 "User-Agent: bijia/" BIJIA_VERSION "\r\n"
+                                 "%s",
                                  v6 ? "[" : "", v->host, v6 ? "]" : "", port,
-                                 auth, *auth ? key : "", end));
+                                 auth, *auth ? key : "", end, v->headers));
 }
 
 /* What an edition is made with. */

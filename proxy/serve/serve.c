@@ -126,6 +126,7 @@ bool program_reload(struct program *p)
     conf_compare(p->edition->snapshot->conf, e->snapshot->conf, warn_fixed,
                  NULL);
     health_set_rules(p->health, e->rules);
+    recorder_reopen(p->recorder);
     hand_out(p, e, tls);
     edition_release(p->edition);
     p->edition = e;

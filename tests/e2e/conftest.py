@@ -13,6 +13,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "threads: worth running under the thread sanitizer")
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    """Vendors and abilities, as test_vendors.py saw them."""
+    lines = getattr(config, "vendors_table", None)
+    if lines:
+        terminalreporter.section("vendors and abilities")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def market():
     with Sim(windows=True) as sim:

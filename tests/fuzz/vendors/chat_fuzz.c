@@ -28,7 +28,8 @@ static struct slice join(const struct wire *wire, struct arena *a)
 
 static void say_it(const struct chat *chat, uint64_t quirks, struct arena *a)
 {
-    const struct manner manner = {adapter_find("openai"), "/x", quirks};
+    const struct manner manner = {
+        .adapter = adapter_find("openai"), .chat_path = "/x", .quirks = quirks};
     struct chat said;
     struct chat_error error;
     struct wire wire;

@@ -60,7 +60,7 @@ static void the_shipped_files_load_without_a_complaint(void **state)
 
     assert_string_equal(l->diag.text, "");
     assert_int_equal(l->diag.errors + l->diag.warnings, 0);
-    assert_int_equal(l->conf->n_vendors, 9);
+    assert_int_equal(l->conf->n_vendors, 10);
     assert_int_equal(l->conf->n_keys, 0);
 }
 
@@ -104,7 +104,7 @@ static void the_shipped_values_are_what_they_say(void **state)
     assert_int_equal(c->currency, CURRENCY_CNY);
     assert_string_equal(c->vendors[0].name, "deepseek");
     assert_string_equal(c->vendors[0].keys[0].env, "DEEPSEEK_API_KEY");
-    assert_string_equal(c->vendors[0].chat_path, "/chat/completions");
+    assert_null(c->vendors[0].chat_path); /* the adapter knows it */
     assert_int_equal(c->vendors[0].silence_ms, 300000);
     assert_int_equal(c->vendors[0].models[0].context_tokens, 1000000);
     assert_int_equal(c->prices[1].input.nanos_per_mtok, 1000000000);

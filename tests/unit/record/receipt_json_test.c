@@ -159,8 +159,12 @@ static void the_longest_line_has_room(void **state)
                                      .status = INT32_MIN,
                                      .first_byte_ms = INT32_MAX,
                                      .total_ms = INT32_MAX,
-                                     .usage = {INT64_MIN, INT64_MIN, INT64_MIN,
-                                               INT64_MIN, INT64_MIN, true},
+                                     .usage = {.input_tokens = INT64_MIN,
+                                               .cached_tokens = INT64_MIN,
+                                               .cache_write_tokens = INT64_MIN,
+                                               .output_tokens = INT64_MIN,
+                                               .thinking_tokens = INT64_MIN,
+                                               .estimated = true},
                                      .cost = {INT64_MIN, CURRENCY_CNY},
                                      .stated = {INT64_MIN, CURRENCY_USD}};
     for (int i = 0; i < RECEIPT_OTHERS; i++)

@@ -224,10 +224,10 @@ static const char *refuses(const struct manner *manner, const struct chat *chat)
 static void what_an_adapter_cannot_say_is_told_in_its_words(void **state)
 {
     static const struct adapter shy = {.name = "shy", .refuses = refuses};
-    const struct vendor vendor = {.auth = AUTH_NONE,
-                                  .manner = {.adapter = &shy}};
+    const struct vendor vendor = {.auth = AUTH_NONE};
     const struct conf_model model = {0};
-    const struct offer offer = {.vendor = &vendor, .conf = &model};
+    const struct offer offer = {
+        .vendor = &vendor, .manner = {.adapter = &shy}, .conf = &model};
     struct chat chat = {.stream = true};
     struct query q = asking("m");
     struct sifting sifting = {
