@@ -40,17 +40,30 @@ size_t learnt_bytes(struct learnt_limits limits)
            aligned(limits.tails * sizeof(struct tail));
 }
 
-struct learnt *learnt_init(void *bytes, struct learnt_limits limits)
+struct learnt *learnt_init(void *bytes, struct learnt_limits limits,
+                           const uint64_t key[2])
 {
     struct learnt *l = bytes;
 
     l->magic = MAGIC;
     l->bytes = learnt_bytes(limits);
     l->limits = limits;
+    memcpy(l->key, key, sizeof(l->key));
     l->blocks_at = aligned(sizeof(*l));
     l->tails_at = l->blocks_at + aligned(limits.blocks * sizeof(struct block));
     returns_init(&l->returns);
     return l;
+}
+
+const uint64_t *learnt_key(const struct learnt *l)
+{
+    return l->key;
+}
+
+int64_t learnt_reference_tokens(const struct query *query)
+{
+    return tokenizer_estimate(0, &query->text, query->n_messages,
+                              query->n_images, query->image_bytes);
 }
 
 /* --- offers --------------------------------------------------------------- */
@@ -72,6 +85,7 @@ static uint16_t number_of(struct learnt *l, const char *name)
 
 static void take_rules(struct offer_learnt *v, const struct conf_cache *c)
 {
+    const uint32_t usual_least = 1024;
     const int64_t unknown_ms = 3600000, most_ms = INT64_C(30) * 24 * 3600000;
     int64_t ttl_ms = c->ttl_ms > 0 ? c->ttl_ms : unknown_ms;
 
@@ -81,6 +95,8 @@ static void take_rules(struct offer_learnt *v, const struct conf_cache *c)
     v->ttl = c->none ? 0 : tick_of(ttl_ms);
     v->usable_after = tick_of(c->usable_after_ms);
     v->least = (uint32_t)c->least_tokens;
+    if (!v->ttl_known && v->least == 0)
+        v->least = usual_least;
     v->units = c->whole_units;
 }
 

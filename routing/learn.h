@@ -40,7 +40,12 @@ extern const struct learnt_limits learnt_limits_small; /* about 13 MiB */
 
 size_t learnt_bytes(struct learnt_limits limits);
 /* In `bytes` of that size, zeroed, aligned to 64. */
-struct learnt *learnt_init(void *bytes, struct learnt_limits limits);
+struct learnt *learnt_init(void *bytes, struct learnt_limits limits,
+                           const uint64_t key[2]);
+/* The key by which prompts are named: see prefix.h. */
+const uint64_t *learnt_key(const struct learnt *l);
+/* How long a text is in the tokens that all else is compared by. */
+int64_t learnt_reference_tokens(const struct query *query);
 
 /* Each offer of a snapshot by its number here, found by name; an array by
  * offer->index, in `a`. Takes the vendors' cache rules over. */

@@ -119,6 +119,7 @@ struct kind { /* of traffic */
 
 struct learnt {
     uint64_t magic, bytes;
+    uint64_t key[2]; /* of the names of prompts; random */
     struct learnt_limits limits;
     uint64_t blocks_at, tails_at;
     uint32_t n_offers;

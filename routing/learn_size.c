@@ -123,10 +123,15 @@ static float verbosity(const struct learnt *l, const struct offer_learnt *v)
     return clampf(own / all, .1F, 10);
 }
 
+/* An answer is in the language of its prompt; of a short one too little is
+ * known. */
 static float scale(int32_t reference, float input)
 {
-    return reference > 0 && input > 0 ? clampf(input / (float)reference, .2F, 5)
-                                      : 1;
+    const int32_t telling = 100;
+
+    return reference >= telling && input > 0
+               ? clampf(input / (float)reference, .2F, 5)
+               : 1;
 }
 
 float size_output(const struct outlook *o, const struct offer_learnt *v,

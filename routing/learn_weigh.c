@@ -173,6 +173,7 @@ static double shared_part(const struct candidate *c, const struct outlook *o)
 static void explore(struct candidate *c, size_t n, struct outlook *o)
 {
     const double share = .002, first = 6;
+    const uint32_t settled = 20;
     double best = -1, hopeful = 0;
     struct candidate *tried = NULL;
 
@@ -197,8 +198,10 @@ static void explore(struct candidate *c, size_t n, struct outlook *o)
             o->premium = score - best;
         }
     }
-    if (!tried)
+    if (!tried || o->kind->n < settled) {
+        o->premium = 0;
         return;
+    }
     if ((double)o->l->explored + o->premium >
         share * (double)o->l->spent + first * (double)c[0].v->compared.nanos) {
         o->premium = 0;

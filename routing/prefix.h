@@ -10,7 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
+
+#include "vendors/chat.h"
+
 enum {
+    PREFIX_BLOCK_BYTES = 2048, /* of a message that is longer */
     PREFIX_BLOCKS_MOST = 1024, /* of one prompt; what lies behind is not seen */
 };
 
@@ -21,3 +26,7 @@ struct prefix {
     bool
         full; /* the last block is whole: the next prompt may go on behind it */
 };
+
+/* The beginning of `chat`, which is `tokens` long. The arrays live in `a`. */
+void prefix_of_chat(struct prefix *out, const struct chat *chat, int64_t tokens,
+                    const uint64_t key[2], struct arena *a);

@@ -284,7 +284,8 @@ static void world_open(struct replay *r, struct arena *a)
     struct replay_world *w = arena_alloc(a, sizeof(*w));
     size_t n = r->snapshot->n_offers + 1;
 
-    w->learnt = learnt_init(aligned_bytes(learnt_bytes(limits), a), limits);
+    w->learnt = learnt_init(aligned_bytes(learnt_bytes(limits), a), limits,
+                            (const uint64_t[2]){1, 2});
     w->numbers = learnt_bind(w->learnt, r->snapshot, a);
     w->offers = arena_alloc(a, n * sizeof(*w->offers));
     r->world = w;

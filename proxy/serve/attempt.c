@@ -387,6 +387,17 @@ enum started attempt_start(struct exchange *x, const struct verdict *v)
     return launch(t, ticket) ? STARTED : STARTED_NOT;
 }
 
+void attempt_taken(struct attempt *t)
+{
+    struct exchange *x = t->exchange;
+
+    if (x->outlook && x->early)
+        t->lesson =
+            memory_sent(x->worker->memory, x->outlook, x->edition->snapshot,
+                        &x->decision, t->offer, x->arena);
+    x->outlook = NULL;
+}
+
 /* What the fault says of the offer and the key, for decisions to come. */
 static void teach(struct attempt *t)
 {
@@ -401,6 +412,11 @@ static void teach(struct attempt *t)
         health_learn(x->worker->health, t->ticket.slot, t->raw_input,
                      a->usage.input_tokens,
                      a->usage.output_tokens / (x->n > 1 ? x->n : 1));
+    if (t->fault == FAULT_NONE && !t->lesson)
+        attempt_taken(t); /* an unstreamed answer, which comes at once */
+    if (t->fault == FAULT_NONE && a->has_usage && t->lesson)
+        memory_answered(x->worker->memory, t->lesson, x->edition->snapshot,
+                        t->offer, &a->usage, x->at_unix_ms);
     if (t->retry_after_ms > 0)
         cool_ms = t->retry_after_ms;
     else if (a->retry_after_ms > 0)

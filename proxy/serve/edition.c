@@ -223,6 +223,13 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health,
     return &h->edition;
 }
 
+void edition_bind(struct edition *e, struct memory *m)
+{
+    struct held *h = (struct held *)e;
+
+    e->learnt_numbers = memory_bind(m, e->snapshot, h->arena);
+}
+
 void edition_find_purses(struct edition *e, struct purses *purses)
 {
     for (size_t i = 0; i < e->snapshot->n_teams; i++)

@@ -15,6 +15,7 @@
 #include "record/purse.h"
 #include "serve/health.h"
 #include "serve/limits.h"
+#include "serve/memory.h"
 #include "serve/quotas.h"
 #include "serve/upstream.h"
 
@@ -35,6 +36,7 @@ struct vendor_doors {
 struct edition {
     struct snapshot *snapshot;
     const uint32_t *offer_slots;        /* by offer index */
+    const uint16_t *learnt_numbers;     /* by offer index; see edition_bind */
     const uint32_t *quota_slots;        /* by the quota's index */
     const struct vendor_doors *vendors; /* by vendor index */
     struct purse **purses;              /* by team index */
@@ -50,6 +52,7 @@ struct edition *edition_new(struct snapshot *snapshot, struct health *health,
                             struct limits *limits) MUST_CHECK
 NON_NULL_RETURN;
 /* Once, before any exchange begins with it. */
+void edition_bind(struct edition *e, struct memory *m);
 void edition_find_purses(struct edition *e, struct purses *purses);
 struct edition *edition_retain(struct edition *e);
 void edition_release(void *edition); /* fits arena_defer */

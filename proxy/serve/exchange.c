@@ -142,8 +142,9 @@ static void exchange_decide(struct exchange *x)
     query_of_chat(&x->query, x->chat, x->key->team);
     if (x->downgraded)
         x->query.asked = x->over->conf->downgrade;
-    decide(&x->decision, x->edition->snapshot, &x->query, &conditions,
-           x->early);
+    x->outlook = memory_decide(x->worker->memory, x->edition->learnt_numbers,
+                               &x->decision, x->edition->snapshot, &x->query,
+                               &conditions, x->early);
     settle_remember(x);
 }
 
@@ -314,6 +315,7 @@ void exchange_first_byte(struct exchange *x)
     x->first_byte_ms =
         (int32_t)(t->started_ms - x->began_ms) + t->first_byte_ms;
     gate_tell(x);
+    attempt_taken(t);
     http_set_header(x->req, "x-bijia-vendor", t->offer->vendor->name);
     http_set_header(x->req, "x-bijia-model", t->offer->model);
     if (x->expected_known)

@@ -80,6 +80,7 @@ struct attempt {
     struct bounds bounds;  /* and what they cost at worst: */
     struct money worst;    /* in the vendor's currency */
     struct usage expected; /* as decided */
+    struct lesson *lesson; /* from the first byte on; NULL: none */
     int64_t raw_input;     /* the estimate before any correction */
     int64_t started_ms, retry_after_ms, first_byte_limit_ms;
     struct slice whole;              /* an unstreamed answer, once it is said */
@@ -111,6 +112,7 @@ struct exchange {
     struct chat *chat;        /* early */
     struct query query;       /* its pointers are early */
     struct decision decision; /* early */
+    struct outlook *outlook;  /* early: what it was decided by */
     uint32_t next;            /* listed verdict to try next */
     bool stream, show_usage;
     int64_t n; /* choices */
@@ -202,6 +204,8 @@ bool attempt_key_ready(const struct exchange *x, const struct offer *offer);
 bool attempt_has_room(const struct exchange *x, const struct offer *offer);
 /* Ends the attempt at work with `fault`, cancelling its call if it has one. */
 void attempt_end(struct attempt *t, enum fault fault);
+/* The vendor has taken it on: while what was decided is still there. */
+void attempt_taken(struct attempt *t);
 void attempt_silent(struct attempt *t); /* its timer has fired */
 
 /* Goes on where it waited. */

@@ -26,7 +26,8 @@ struct program {
     pthread_t threads[WORKERS_MOST];
     int n_workers, n_draining;
     struct feed *feed; /* of prices */
-    struct loop_timer deadline;
+    struct loop_timer deadline, saving;
+    struct memory *memory; /* what has been learnt */
     struct watch keys; /* keys.yaml: a key is made or revoked */
     bool draining;
     int64_t began_ms;    /* loop time */

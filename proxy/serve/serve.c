@@ -20,6 +20,7 @@
 
 enum {
     ERROR_TEXT = 512,
+    SAVE_MS = 60000,
 };
 
 /* --- the files ------------------------------------------------------------ */
@@ -123,6 +124,7 @@ bool program_reload(struct program *p)
         return false;
     }
     edition_find_purses(e, recorder_purses(p->recorder));
+    edition_bind(e, p->memory);
     conf_compare(p->edition->snapshot->conf, e->snapshot->conf, warn_fixed,
                  NULL);
     health_set_rules(p->health, e->rules);
@@ -158,6 +160,15 @@ static void on_keys_changed(void *arg)
 void program_look_at_keys(struct program *p)
 {
     watch_look(&p->keys);
+}
+
+/* What has been learnt. Main's loop serves nobody: it may wait for a disk. */
+static void on_save(void *arg)
+{
+    struct program *p = arg;
+
+    memory_save(p->memory);
+    timer_set(p->loop, &p->saving, SAVE_MS);
 }
 
 /* --- drain ---------------------------------------------------------------- */
@@ -316,6 +327,7 @@ static void run_until_told(struct program *p)
                 arena_printf(p->arena, "%s/keys.yaml", p->dir), on_keys_changed,
                 p);
     start_workers(p);
+    timer_set(p->loop, &p->saving, SAVE_MS);
     log_line(LOG_INFO, "serving",
              "version=" BIJIA_VERSION " address=%s workers=%d offers=%zu",
              p->edition->snapshot->conf->server.listen.items[0].text,
@@ -326,6 +338,7 @@ static void run_until_told(struct program *p)
     loop_run(p->loop);
     feed_stop(p->feed);
     watch_stop(&p->keys);
+    timer_stop(&p->saving);
     for (int i = 0; i < p->n_workers; i++)
         pthread_join(p->threads[i], NULL);
     event_free(hup);
@@ -362,11 +375,14 @@ static bool begin(struct program *p)
         return false;
     }
     edition_find_purses(p->edition, recorder_purses(p->recorder));
+    p->memory = memory_new(
+        conf_path(p->edition->snapshot->conf, c->state_dir, p->arena));
+    edition_bind(p->edition, p->memory);
     recorder_on_granted(p->recorder, on_granted, p);
     health_set_rules(p->health, p->edition->rules);
     for (int i = 0; i < p->n_workers; i++)
         worker_init(&p->workers[i], i, p->recorder, p->health, p->quotas,
-                    p->edition);
+                    p->memory, p->edition);
     return open_listeners(p, tls);
 }
 
@@ -377,6 +393,7 @@ static void end(struct program *p)
             worker_fini(&p->workers[i]);
     if (p->recorder)
         recorder_free(p->recorder);
+    memory_free(p->memory);
 }
 
 int serve_run(const char *dir, const struct serve_plane *plane)
@@ -391,6 +408,7 @@ int serve_run(const char *dir, const struct serve_plane *plane)
     p->dir = dir;
     p->loop = loop_new();
     p->deadline = (struct loop_timer){.fn = stop_all, .arg = p};
+    p->saving = (struct loop_timer){.fn = on_save, .arg = p};
     p->health = health_new();
     p->quotas = quotas_new();
     p->limits = limits_new();

@@ -14,12 +14,13 @@ static const struct http_route routes[] = {
 
 void worker_init(struct worker *w, int index, struct recorder *recorder,
                  struct health *health, struct quotas *quotas,
-                 struct edition *edition)
+                 struct memory *memory, struct edition *edition)
 {
     *w = (struct worker){.index = index,
                          .recorder = recorder,
                          .health = health,
                          .quotas = quotas,
+                         .memory = memory,
                          .edition = edition_retain(edition),
                          .limits = edition->limits,
                          .site = {routes, ARRAY_LEN(routes), w}};

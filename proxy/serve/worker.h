@@ -25,6 +25,7 @@ struct worker {
     struct recorder *recorder; /* shared */
     struct health *health;     /* shared */
     struct quotas *quotas;     /* shared */
+    struct memory *memory;     /* shared */
     struct edition *edition;   /* new requests begin with it */
     struct http_limits limits; /* of that edition; the server reads it */
     struct exchange *waiting;  /* for a lease */
@@ -38,7 +39,7 @@ struct worker {
 /* Takes a reference to `edition`; serves nothing yet. */
 void worker_init(struct worker *w, int index, struct recorder *recorder,
                  struct health *health, struct quotas *quotas,
-                 struct edition *edition);
+                 struct memory *memory, struct edition *edition);
 void worker_listen(struct worker *w, int fd, struct tls_context *tls);
 void worker_fini(struct worker *w); /* after its loop has ended */
 

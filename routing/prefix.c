@@ -1,0 +1,95 @@
+/*
+ * prefix.c - a chat's beginning, cut at the ends of messages and within long
+ * ones, each cut named by a keyed hash of all before it.
+ *
+ * Two multiplications for 16 bytes: a vendor's cache that is guessed wrongly
+ * costs a little money, so nothing stronger is needed; the key keeps the
+ * names from being guessed back.
+ */
+#include "routing/prefix.h"
+
+#include <string.h>
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t word_at(const char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+static uint64_t hash_on(uint64_t hash, const char *bytes, size_t len,
+                        const uint64_t key[2])
+{
+    char last[16] = "";
+
+    hash ^= len;
+    for (; len >= sizeof(last); len -= sizeof(last), bytes += sizeof(last))
+        hash =
+            fold(hash ^ word_at(bytes) ^ key[0], word_at(bytes + 8) ^ key[1]);
+    memcpy(last, bytes, len);
+    return fold(hash ^ word_at(last) ^ key[0], word_at(last + 8) ^ key[1]);
+}
+
+struct cutting {
+    uint64_t *names;
+    int64_t *bytes; /* where each ends */
+    uint32_t n;
+    uint64_t hash;
+    int64_t at, cut_at;
+    const uint64_t *key;
+};
+
+static void cut(struct cutting *c)
+{
+    if (c->n == PREFIX_BLOCKS_MOST || c->at == c->cut_at)
+        return;
+    c->names[c->n] = c->hash | 1;
+    c->bytes[c->n++] = c->at;
+    c->cut_at = c->at;
+}
+
+static void take(struct cutting *c, const char *bytes, size_t len)
+{
+    for (size_t n; len > 0; bytes += n, len -= n) {
+        n = len < PREFIX_BLOCK_BYTES ? len : PREFIX_BLOCK_BYTES;
+        c->hash = hash_on(c->hash, bytes, n, c->key);
+        c->at += (int64_t)n;
+        if (n < len)
+            cut(c);
+    }
+}
+
+void prefix_of_chat(struct prefix *out, const struct chat *chat, int64_t tokens,
+                    const uint64_t key[2], struct arena *a)
+{
+    const struct chat_field *tools = &chat->field[CHAT_TOOLS];
+    const char *body = chat->body.bytes;
+    size_t most = chat->body.len / PREFIX_BLOCK_BYTES + chat->n_messages + 1;
+    struct cutting c = {.hash = key[0], .key = key};
+    int32_t *ends;
+
+    if (most > PREFIX_BLOCKS_MOST)
+        most = PREFIX_BLOCKS_MOST;
+    c.names = arena_alloc(a, most * sizeof(*c.names));
+    c.bytes = arena_alloc(a, most * sizeof(*c.bytes));
+    ends = arena_alloc(a, most * sizeof(*ends));
+    if (tools->kind == JSON_ARRAY)
+        take(&c, body + tools->value.at, tools->value.len);
+    for (size_t i = 0; i < chat->n_messages && c.n < most; i++) {
+        take(&c, body + chat->messages[i].object.at,
+             chat->messages[i].object.len);
+        cut(&c);
+    }
+    for (uint32_t i = 0; i < c.n; i++)
+        ends[i] = (int32_t)((__int128)tokens * c.bytes[i] / c.at);
+    *out =
+        (struct prefix){.names = c.names, .ends = ends, .n = c.n, .full = true};
+}
