@@ -59,7 +59,8 @@ static void limit_put(struct writer *w)
 {
     int64_t most = w->manner->max_output_tokens;
 
-    w->max_tokens = w->chat->max_tokens;
+    w->max_tokens =
+        w->chat->max_tokens ? w->chat->max_tokens : w->chat->bound_tokens;
     if (!w->max_tokens)
         w->max_tokens = most ? most : MAX_TOKENS_DEFAULT;
     put(w, arena_printf(w->out->arena, "\"max_tokens\":%" PRId64 ",",

@@ -50,6 +50,7 @@ static const struct row rows[] = {
     {0,   NULL, "insufficient balance",          ALWAYS, FAULT_VENDOR_MONEY},
     {403, NULL, "out of credits",                ALWAYS, FAULT_VENDOR_MONEY}, /* xAI */
     {403, NULL, "balance",                       ALWAYS, FAULT_VENDOR_MONEY}, /* SiliconFlow */
+    {403, NULL, "arrears",                       ALWAYS, FAULT_VENDOR_MONEY}, /* Qianfan */
     {402, NULL, NULL,                            ALWAYS, FAULT_VENDOR_MONEY},
     {0,   "insufficient_quota", NULL, QUIRK_QUOTA_IS_RATE_LIMIT, FAULT_RATE_LIMITED},
     {0,   "insufficient_quota", NULL,            ALWAYS, FAULT_VENDOR_MONEY}, /* OpenAI */
@@ -115,6 +116,8 @@ static const struct row rows[] = {
     {0,   "10013", NULL,                         ALWAYS, FAULT_FILTERED}, /* Spark */
     {0,   "10014", NULL,                         ALWAYS, FAULT_FILTERED},
     {0,   "10019", NULL,                         ALWAYS, FAULT_FILTERED},
+    {400, NULL, "content exists risk",           ALWAYS, FAULT_FILTERED}, /* DeepSeek */
+    {0,   "content_policy_violation", NULL,      ALWAYS, FAULT_FILTERED}, /* OpenAI */
     {403, NULL, "flagged",                       ALWAYS, FAULT_FILTERED}, /* OpenRouter */
     {422, NULL, "sensitive",                     ALWAYS, FAULT_FILTERED},
     {451, NULL, NULL,                            ALWAYS, FAULT_FILTERED},
@@ -203,6 +206,22 @@ static bool row_matches(const struct row *row, const struct complaint *c,
     return !row->text || holds(c->message.raw, row->text, false);
 }
 
+/* In words of its own, a vendor says that the prompt has too many tokens. */
+static bool speaks_of_length(struct slice message)
+{
+    static const char *const too_many[] = {"exceed", "too long", "too many",
+                                           "more than", "longer than"};
+
+    if (!holds(message, "tokens", false) ||
+        holds(message, "max_tokens", false) ||
+        holds(message, "max_completion_tokens", false))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(too_many); i++)
+        if (holds(message, too_many[i], false))
+            return true;
+    return false;
+}
+
 enum fault complaint_fault(const struct complaint *c,
                            const struct manner *manner)
 {
@@ -211,6 +230,8 @@ enum fault complaint_fault(const struct complaint *c,
             return rows[i].fault;
     if (c->status >= 500)
         return FAULT_OVERLOADED;
+    if (c->status >= 400 && speaks_of_length(c->message.raw))
+        return FAULT_TOO_LONG;
     return c->status >= 400 ? FAULT_BAD_REQUEST : FAULT_GARBLED;
 }
 

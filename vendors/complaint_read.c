@@ -208,6 +208,15 @@ static void bare_text_read(struct complaint *c, struct json_scan *s)
         c->message = text;
 }
 
+/* Mistral; everybody's {"type":"error"} says nothing. */
+static void bare_type_read(struct complaint *c, struct json_scan *s)
+{
+    struct json_text word = {{"", 0}, false};
+
+    if (word_read(s, &word) && !c->type.raw.len && !json_text_is(word, "error"))
+        c->type = word;
+}
+
 static void object_read(struct complaint *c, struct json_scan *s)
 {
     struct json_text word = {{"", 0}, false};
@@ -240,6 +249,7 @@ bool complaint_member(struct complaint *c, const struct json_text *key,
         {"msg", bare_text_read},         {"object", object_read},
         {"detail", detail_read},         {"base_resp", base_resp_read},
         {"error_code", error_code_read}, {"error_msg", bare_text_read},
+        {"type", bare_type_read},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {

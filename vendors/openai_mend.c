@@ -259,17 +259,29 @@ void openai_mend(struct openai_reader *r, struct slice json)
                      .stream = r->intake.reader.stream};
     struct json_text key;
     int64_t n = 0;
+    bool has_object = false, has_model = false;
 
     get_ready(r, json);
     json_scan_init(&m.s, json);
     m.s.any_bytes = true;
     for (json_enter(&m.s); json_member(&m.s, &key);) {
+        has_object |= json_text_is(key, "object");
+        has_model |= json_text_is(key, "model");
         if (!json_text_is(key, "choices") || json_peek(&m.s) != JSON_ARRAY) {
             json_skip(&m.s);
             continue;
         }
         for (json_enter(&m.s); json_element(&m.s);)
             choice(&m, n++);
+    }
+    mend_put(&m, m.s.at - 1, m.s.at - 1, slice_of("")); /* at its brace */
+    if (!has_object)
+        mend_add(&m, slice_of(m.stream ? ",\"object\":\"chat.completion.chunk\""
+                                       : ",\"object\":\"chat.completion\""));
+    if (!has_model && r->intake.reader.model) {
+        mend_add(&m, slice_of(",\"model\":"));
+        mend_add(&m, json_quote(r->intake.reader.arena,
+                                slice_of(r->intake.reader.model)));
     }
     mend_put(&m, json.bytes + json.len, json.bytes + json.len, slice_of(""));
 }

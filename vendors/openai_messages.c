@@ -2,8 +2,9 @@
  * openai_messages.c - what quirks ask for within the conversation. One walk
  * from front to back, so that edits arrive in order.
  */
-#include "vendors/openai.h"
-#include "vendors/quirk.h"
+#include <ctype.h>
+
+#include "vendors/openai_write.h"
 
 struct walk {
     struct edits *edits;
@@ -170,8 +171,82 @@ static void reasoning_put(struct walk *w, const struct chat_message *m)
     put(w, m->object.at + 1, m->object.at + 1, "\"reasoning_content\":\" \",");
 }
 
+enum {
+    NINE = 9,
+};
+
+/* A tool call's id as Mistral takes it: of the same id always the same. */
+static void id_put(struct walk *w, struct json_text id)
+{
+    static const char letters[] =
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint64_t hash = 14695981039346656037ULL;
+    char *nine = arena_alloc(w->edits->arena, NINE);
+    bool good = id.raw.len == NINE && !id.escaped;
+
+    for (size_t i = 0; i < id.raw.len; i++) {
+        hash = (hash ^ (unsigned char)id.raw.bytes[i]) * 1099511628211ULL;
+        good &= isalnum((unsigned char)id.raw.bytes[i]) != 0;
+    }
+    if (good)
+        return;
+    hash ^= hash >> 29;
+    for (int i = 0; i < NINE; i++, hash /= 62)
+        nine[i] = letters[hash % 62];
+    edits_add(w->edits, place_of(w, id.raw.bytes), id.raw.len,
+              (struct slice){nine, NINE});
+}
+
+static void ids_put(struct walk *w, const struct chat_message *m)
+{
+    struct calls calls;
+    struct call call;
+    struct json_text id = chat_member(w->chat, m, "tool_call_id");
+
+    if (m->role_word == 't' && id.raw.len)
+        id_put(w, id);
+    if (!m->tool_calls)
+        return;
+    for (calls_begin(&calls, w->chat, m); calls_next(&calls, &call);)
+        if (call.id.raw.len)
+            id_put(w, call.id);
+}
+
+/* Of one message: `drops` for edits_drop_members(). */
+struct member_rule {
+    const struct manner *manner;
+    const struct chat_message *message;
+};
+
+static bool member_drops(void *self, const struct json_text *key,
+                         enum json_kind kind)
+{
+    static const char *const of_mistral[] = {"role", "content", "tool_calls",
+                                             "prefix", "tool_call_id"};
+    const struct member_rule *rule = self;
+    bool name = json_text_is(*key, "name");
+
+    if (name && quirk_has(rule->manner, QUIRK_NO_MESSAGE_NAME))
+        return true;
+    if (!quirk_has(rule->manner, QUIRK_MISTRAL_FIELDS))
+        return false;
+    if (name)
+        return rule->message->role_word != 't';
+    for (size_t i = 0; i < ARRAY_LEN(of_mistral); i++)
+        if (json_text_is(*key, of_mistral[i]))
+            return kind == JSON_NULL && !json_text_is(*key, "content");
+    return true;
+}
+
 static void message_edit(struct walk *w, const struct chat_message *m)
 {
+    struct member_rule rule = {w->manner, m};
+
+    if (quirk_has(w->manner, QUIRK_NO_MESSAGE_NAME) ||
+        quirk_has(w->manner, QUIRK_MISTRAL_FIELDS))
+        edits_drop_members(w->edits, m->object, member_drops, &rule);
+    if (quirk_has(w->manner, QUIRK_TOOL_IDS_NINE))
+        ids_put(w, m);
     if (m->role_word == 'a' && !m->reasoning_content &&
         quirk_has(w->manner, QUIRK_NEEDS_REASONING_CONTENT))
         reasoning_put(w, m);
@@ -188,6 +263,9 @@ void openai_messages_edit(struct edits *e, const struct manner *manner,
     const uint64_t any = UINT64_C(1) << QUIRK_MERGE_SYSTEM |
                          UINT64_C(1) << QUIRK_NO_DEVELOPER_ROLE |
                          UINT64_C(1) << QUIRK_FLATTEN_TEXT |
+                         UINT64_C(1) << QUIRK_NO_MESSAGE_NAME |
+                         UINT64_C(1) << QUIRK_MISTRAL_FIELDS |
+                         UINT64_C(1) << QUIRK_TOOL_IDS_NINE |
                          UINT64_C(1) << QUIRK_NEEDS_REASONING_CONTENT;
     struct walk w = {e, manner, chat};
     bool merge = must_merge(manner, chat);

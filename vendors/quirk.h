@@ -3,8 +3,8 @@
  *
  * vendors.yaml lists a vendor's quirks; each is one bit of manner.quirks. The
  * rows are the master copy: name and help are what `check --reference` shows.
- * What they do stands in openai_write.c, openai_top.c, openai_messages.c,
- * openai_mend.c and complaint.c; what anthropic and gemini heed, in theirs.
+ * What they do stands in the openai_*.c and in complaint.c; the few that the
+ * other adapters heed, in theirs.
  */
 #pragma once
 
@@ -26,7 +26,7 @@
     X(DROP_STORE, "drop_store", \
       "store and metadata are not sent") \
     X(NO_PARALLEL_TOOL_CALLS, "no_parallel_tool_calls", \
-      "parallel_tool_calls is not sent") \
+      "parallel_tool_calls is not sent; requests for one call go elsewhere") \
     X(NO_N, "no_n", \
       "n is not sent; requests for several choices go elsewhere") \
     X(MERGE_SYSTEM, "merge_system", \
@@ -71,8 +71,8 @@
       "tools are taken only with thinking switched off") \
     X(RANDOM_SEED, "random_seed", \
       "seed is sent as random_seed") \
-    X(KNOWN_FIELDS, "known_fields", \
-      "fields that are not OpenAI's, and nulls, are not sent") \
+    X(MISTRAL_FIELDS, "mistral_fields", \
+      "fields that Mistral does not know, and nulls, are not sent") \
     X(TOOL_CHOICE_ANY, "tool_choice_any", \
       "tool_choice required is sent as any") \
     X(NO_TOOL_CHOICE_AUTO, "no_tool_choice_auto", \

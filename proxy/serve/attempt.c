@@ -240,6 +240,7 @@ static struct reader *new_reader(struct attempt *t)
     r->show_usage = x->show_usage;
     r->stream_asked = x->stream;
     r->created_s = x->at_unix_ms / 1000;
+    r->model = t->offer->sent_as;
     r->event_limit = (size_t)c->event_bytes;
     r->answer_limit = (size_t)c->answer_bytes;
     r->say = x->stream ? say : say_whole;

@@ -35,7 +35,38 @@ class Row:
 
 
 ROWS = [
+    Row("deepseek", "deepseek-flash"),
+    Row("qwen", "qwen3.5-plus"),
+    Row("qwen-intl", "qwen3.8-flash"),
+    Row("qwen-us", "qwen3.8-flash"),
+    Row("doubao", "doubao-seed-2-0-mini-260428", json_model=None, market="ark"),
+    Row("ernie", "ernie-5.1", think="ernie-x1-turbo-32k", off="ernie-5.1", see=None, json_model=None,
+        market="qianfan"),
+    Row("hunyuan", "hy3", see=None, json_model=None, market="tokenhub"),
+    Row("glm", "glm-5.3-flash", off="glm-5.1", market="zhipu"),
+    Row("zai", "glm-5.3-flash", off="glm-5.1"),
+    Row("kimi", "kimi-k2.6", json_model=None, market="moonshot"),
+    Row("kimi-intl", "kimi-k2.6", json_model=None, market="moonshot-intl"),
+    Row("spark", "spark-x2.5", see=None, json_model=None),
+    Row("minimax", "MiniMax-M3.1-Flash", off="MiniMax-M3", json_model=None),
+    Row("minimax-intl", "MiniMax-M3.1-Flash", off="MiniMax-M3", json_model=None),
+    Row("stepfun", "step-3.7-flash", off=None, see=None, json_model=None),
+    Row("stepfun-intl", "step-5-preview", off=None, json_model=None),
+    Row("siliconflow", "deepseek-ai/DeepSeek-V4-Flash", see=None, json_model=None),
+    Row("yi", "yi-lightning", think=None, off="yi-lightning", see="yi-vision-v2", json_model=None, tools=None),
+    Row("baichuan", "Baichuan-M3-Plus", think=None, off="Baichuan-M3-Plus", see=None, json_model=None, tools=None),
+    Row("openai", "gpt-6-luna", shown=False),
+    Row("azure", "gpt-6-luna", shown=False),
     Row("anthropic", "claude-haiku-5-5", think="claude-sonnet-5-5", json_model=None),
+    Row("gemini", "gemini-3.8-flash", off="gemini-2.5-flash"),
+    Row("mistral", "mistral-medium-3.5"),
+    Row("xai", "grok-4.3", off="grok-4.20-0309-non-reasoning"),
+    Row("groq", "openai/gpt-oss-120b", off="qwen/qwen3.6-27b", see=None),
+    Row("openrouter", "z-ai/glm-5.3-flash", json_model=None),
+    Row("vllm", "llama-3-8b", think=None, off="llama-3-8b", see=None, json_model=None),
+    Row("sglang", "llama-3-8b", think=None, off="llama-3-8b", see=None, json_model=None),
+    Row("llamacpp", "llama-3-8b", think=None, off="llama-3-8b", see=None, json_model=None),
+    Row("ollama", "llama-3-8b", think=None, off="llama-3-8b", see=None, json_model=None),
 ]
 
 TABLE = {}                                                      # {(account, ability): cell}
@@ -79,7 +110,7 @@ def put_together(events):
     message, usage, finish = {"content": "", "reasoning_content": "", "tool_calls": []}, None, None
     assert events[-1] == "[DONE]"
     for chunk in events[:-1]:
-        assert chunk["object"] == "chat.completion.chunk" or "object" not in chunk or not chunk["object"]
+        assert "id" in chunk and "model" in chunk and chunk["object"] in ("chat.completion.chunk", "")
         usage = chunk.get("usage") or usage
         for choice in chunk["choices"]:
             delta = choice["delta"]
@@ -261,9 +292,12 @@ FAULTS = {"bad_key": "vendor_key", "no_money": "vendor_money", "rate_limit": "ra
 
 
 def refused(row, proxy, sim, kind):
-    """Streamed or not, the refusal is understood; and it costs nothing."""
-    told = set()
+    """Streamed or not, the refusal is understood; and it costs nothing. Our own servers have one key, or none,
+    and it rests after each: so each has a proxy of its own."""
+    told, like_new = set(), proxy.like_new
     for streamed in (False, True):
+        if row.account in OURS:
+            proxy = like_new()
         sim.clear()
         sim.order(row.market, error_class=kind, times=1)
         before = len(proxy.routing_log())
@@ -290,10 +324,18 @@ def rate_limit(row, proxy, sim):
 
 
 def too_long(row, proxy, sim):
+    if row.account == "ollama":                                 # cuts the prompt and says nothing
+        message, _, finish = talk(proxy, row.name(row.model), "word " * 10000)
+        assert finish == "length" and not message["content"]
+        return "cut off"
     return refused(row, proxy, sim, "too_long")
 
 
 def filtered(row, proxy, sim):
+    if row.account in OURS:                                     # has no filter: told like any refusal
+        with pytest.raises(AssertionError, match="bad_request"):
+            refused(row, proxy, sim, "filtered")
+        return "none"
     return refused(row, proxy, sim, "filtered")
 
 
@@ -325,6 +367,12 @@ def cancel(row, proxy, sim):
 
 ABILITIES = [chat, stream, tools, streamed_tools, parallel_tools, thinking_on, thinking_off, images, json_object,
              usage, bad_key, no_money, rate_limit, too_long, filtered, overloaded, cancel]
+
+
+@pytest.fixture
+def proxy(running, sim, start):
+    running.like_new = lambda: start(self_hosted=tuple(sorted(OURS)))
+    return running
 
 
 @pytest.mark.parametrize("ability", ABILITIES, ids=lambda a: a.__name__)
