@@ -1,0 +1,179 @@
+/* cmd_report.c - bijia report: what was spent, on what, and what it saved. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fatal.h"
+#include "base/time.h"
+
+#include "cli/options.h"
+#include "cli/report_show.h"
+
+enum {
+    ERROR_TEXT = 512,
+};
+
+struct report_call {
+    const struct args *args;
+    struct arena *arena;
+    struct report report;
+    struct report_told told;
+};
+
+/* An instant, or a day of the report's zone: its first moment. */
+static bool read_instant(const struct report_call *c, const char *name,
+                         int64_t *out)
+{
+    const char *text = option_value(c->args, name);
+    int64_t at;
+
+    if (!text)
+        return true;
+    if (!time_parse(&at, text)) {
+        (void)!usage_error(c->args,
+                           "%s wants an instant or a day such as 2026-11-01, "
+                           "found \"%s\"",
+                           name, text);
+        return false;
+    }
+    *out = strchr(text, 'T') ? at : zone_midnight(c->report.zone, at / DAY_MS);
+    return true;
+}
+
+static bool read_zone(struct report_call *c)
+{
+    const char *name = option_value(c->args, "--zone"), *why;
+
+    c->report.zone = zone_load(name ? name : "UTC", c->arena, &why);
+    if (c->report.zone)
+        return true;
+    (void)!usage_error(c->args, "--zone: \"%s\" %s", name, why);
+    return false;
+}
+
+static bool read_baseline(struct report_call *c)
+{
+    const char *name = option_value(c->args, "--baseline");
+    struct offer_set set;
+
+    c->told.baseline = name;
+    if (!name)
+        return true;
+    if (strcmp(name, "runner-up") == 0) {
+        c->report.runner_up = true;
+        return true;
+    }
+    set = snapshot_resolve(c->report.snapshot, NULL, name);
+    if (set.n == 1) {
+        c->report.baseline = set.offers[0];
+        return true;
+    }
+    (void)!usage_error(c->args,
+                       "--baseline wants one vendor's model such as "
+                       "deepseek/deepseek-flash, or runner-up, found \"%s\"%s",
+                       name, set.n ? ", which is several" : "");
+    return false;
+}
+
+static bool read_options(struct report_call *c)
+{
+    const char *by = option_value(c->args, "--by");
+
+    c->told.from_unix_ms = INT64_MIN;
+    c->told.to_unix_ms = INT64_MAX;
+    c->told.by = by ? by : "all";
+    if (by && !report_by_parse(&c->report.by, by)) {
+        (void)!usage_error(c->args,
+                           "--by wants team, key, model, vendor or day, found "
+                           "\"%s\"",
+                           by);
+        return false;
+    }
+    return read_zone(c) && read_instant(c, "--from", &c->told.from_unix_ms) &&
+           read_instant(c, "--to", &c->told.to_unix_ms) && read_baseline(c);
+}
+
+static int add_up(struct report_call *c)
+{
+    const struct conf *conf = c->report.snapshot->conf;
+    const char *dir = conf_path(conf, conf->server.state_dir, c->arena);
+    char error[ERROR_TEXT];
+
+    report_begin(&c->report);
+    if (ledger_report(dir, c->told.from_unix_ms, c->told.to_unix_ms, report_add,
+                      &c->report, error, sizeof(error)) < 0) {
+        fprintf(stderr, "bijia report: %s\n", error);
+        return 1;
+    }
+    report_end(&c->report);
+    report_sort(&c->report);
+    return 0;
+}
+
+static int show(struct report_call *c)
+{
+    if (option_given(c->args, "--json"))
+        report_json(&c->report, &c->told, stdout);
+    else if (option_given(c->args, "--csv"))
+        report_csv(&c->report, stdout);
+    else
+        report_table(&c->report, stdout);
+    return ferror(stdout) ? 1 : 0;
+}
+
+static int run(const struct args *args)
+{
+    struct arena *a = arena_new();
+    struct report_call *c = arena_alloc(a, sizeof(*c));
+    struct diag *diag = arena_alloc(a, sizeof(*diag));
+    struct snapshot *s;
+    int status = EXIT_USAGE;
+
+    c->args = args;
+    c->arena = a;
+    c->report.arena = a;
+    if (snapshot_load(&s, option_conf_dir(args, NULL), 1, &secrets_of_process,
+                      diag) != 0) {
+        diag_print(diag);
+        arena_free(a);
+        return 1;
+    }
+    c->report.snapshot = s;
+    if (read_options(c)) {
+        status = add_up(c);
+        if (status == 0)
+            status = show(c);
+    }
+    snapshot_release(s);
+    arena_free(a);
+    return status;
+}
+
+static const struct option_row options[] = {
+    OPTION_CONF,
+    {"--by", "WHAT", "team, key, model, vendor or day; else one line"},
+    {"--from", "TIME", "an instant, or a day: from then on"},
+    {"--to", "TIME", "up to then, exclusive"},
+    {"--zone", "NAME", "whose days count, such as Asia/Shanghai; else UTC"},
+    {"--baseline", "OFFER",
+     "what it would have cost at that vendor/model, or at each request's "
+     "runner-up"},
+    {"--csv", NULL, "for spreadsheets"},
+    {"--json", NULL, "for programs"},
+};
+
+extern const struct command command_report;
+const struct command command_report = {
+    .name = "report",
+    .usage = "[--by WHAT] [--from TIME] [--to TIME] [--zone NAME] "
+             "[--baseline OFFER] [--csv | --json]",
+    .help = "add up the ledger: requests, tokens, costs, savings",
+    .more =
+        "Amounts are exact and summed apart for each currency. Failed tries\n"
+        "are attempts that another vendor made good, or nobody; what they\n"
+        "cost is part of the cost. The baseline prices the same usage (tokens\n"
+        "counted alike, the same part of them cached) by the book's prices of\n"
+        "that instant, in the policy's currency; saved may be negative.",
+    .options = options,
+    .n_options = ARRAY_LEN(options),
+    .run = run,
+};

@@ -1,0 +1,127 @@
+#include "record/ledger_report.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+enum {
+    BUSY_MS = 5000,
+};
+
+static const char rows[] =
+    "SELECT e.id, e.at_unix_ms, e.team, e.key_id, e.asked, e.status,"
+    " e.vendor, e.model, e.currency, e.cost_nanos, e.runner_up_nanos,"
+    " a.vendor, a.model, a.fault, a.input_tokens, a.cached_tokens,"
+    " a.cache_write_tokens, a.output_tokens, a.thinking_tokens, a.estimated,"
+    " a.currency, a.cost_nanos"
+    " FROM exchange e LEFT JOIN attempt a ON a.exchange_id = e.id"
+    " WHERE e.at_unix_ms >= ?1 AND e.at_unix_ms < ?2"
+    " ORDER BY e.at_unix_ms, e.id, a.n";
+
+/* Takes the columns from left to right. */
+struct taker {
+    sqlite3_stmt *stmt;
+    int column;
+};
+
+static int64_t take_int(struct taker *t)
+{
+    return sqlite3_column_int64(t->stmt, t->column++);
+}
+
+static const char *take_text(struct taker *t)
+{
+    const unsigned char *text = sqlite3_column_text(t->stmt, t->column++);
+
+    return text ? (const char *)text : "";
+}
+
+static enum currency take_currency(struct taker *t)
+{
+    const char *name = take_text(t);
+    enum currency c = CURRENCY_CNY;
+
+    return currency_parse(&c, name) ? c : CURRENCY_CNY;
+}
+
+static void take_attempt(struct ledger_report_row *row, struct taker *t)
+{
+    row->has_attempt = sqlite3_column_type(t->stmt, t->column) != SQLITE_NULL;
+    row->attempt_vendor = take_text(t);
+    row->attempt_model = take_text(t);
+    row->fault = take_text(t);
+    row->usage.input_tokens = take_int(t);
+    row->usage.cached_tokens = take_int(t);
+    row->usage.cache_write_tokens = take_int(t);
+    row->usage.output_tokens = take_int(t);
+    row->usage.thinking_tokens = take_int(t);
+    row->usage.thinks = row->usage.thinking_tokens > 0;
+    row->usage.estimated = take_int(t) != 0;
+    row->attempt_cost.currency = take_currency(t);
+    row->attempt_cost.nanos = take_int(t);
+}
+
+static void take_row(struct ledger_report_row *row, sqlite3_stmt *stmt)
+{
+    struct taker t = {stmt, 0};
+
+    *row = (struct ledger_report_row){.id = take_text(&t)};
+    row->at_unix_ms = take_int(&t);
+    row->team = take_text(&t);
+    row->key_id = take_text(&t);
+    row->asked = take_text(&t);
+    row->status = (int32_t)take_int(&t);
+    row->vendor = take_text(&t);
+    row->model = take_text(&t);
+    row->cost.currency = take_currency(&t);
+    row->cost.nanos = take_int(&t);
+    row->has_runner_up = sqlite3_column_type(stmt, t.column) != SQLITE_NULL;
+    row->runner_up = (struct money){take_int(&t), row->cost.currency};
+    take_attempt(row, &t);
+}
+
+static int read_rows(sqlite3 *db, int64_t from, int64_t until,
+                     ledger_report_each *each, void *to)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db, rows, sizeof(rows), &stmt, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 1, from);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 2, until);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct ledger_report_row row;
+
+        take_row(&row, stmt);
+        each(to, &row);
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int ledger_report(const char *state_dir, int64_t from_unix_ms,
+                  int64_t to_unix_ms, ledger_report_each *each, void *to,
+                  char *error, size_t error_size)
+{
+    char path[PATH_MAX];
+    sqlite3 *db = NULL;
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/ledger.db", state_dir);
+    if (access(path, F_OK) != 0)
+        return 1;
+    rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_busy_timeout(db, BUSY_MS);
+    if (rc == SQLITE_OK)
+        rc = read_rows(db, from_unix_ms, to_unix_ms, each, to);
+    if (rc != SQLITE_OK)
+        snprintf(error, error_size, "%s: %s", path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return rc == SQLITE_OK ? 0 : -1;
+}
