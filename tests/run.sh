@@ -63,7 +63,7 @@ running() {
         ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         TSAN_OPTIONS=halt_on_error=1:suppressions=$root/tests/tsan.supp \
-        "$root/build/venv/bin/python" -m pytest -q -x --maxfail=20 \
+        "$root/build/venv/bin/python" -m pytest -q --maxfail=20 \
         -p no:cacheprovider "$@" >"$log" 2>&1
     passed=$(sed -n 's/.*[^0-9]\([0-9]\{1,\}\) passed.*/\1/p; s/^\([0-9]\{1,\}\) passed.*/\1/p' "$log" | tail -n 1)
     failed=$(sed -n 's/^\([0-9]\{1,\}\) failed.*/\1/p; s/.*[^0-9]\([0-9]\{1,\}\) failed.*/\1/p' "$log" | tail -n 1)
@@ -105,11 +105,12 @@ for suite in $suites; do
     asan)
         sdks
         build asan && units asan &&
-            running "running program (asan)" asan tests/e2e tests/sim ;;
+            running "the simulated market" asan tests/sim &&
+            running "running program (asan)" asan -n 2 tests/e2e ;;
     tsan)
         [ -x build/venv/bin/python ] || sdks
         build tsan && units tsan &&
-            running "running program (tsan)" tsan -m threads tests/e2e ;;
+            running "running program (tsan)" tsan -n 2 -m threads tests/e2e ;;
     tidy)
         build clang && check "clang-tidy" tidy ;;
     fuzz)
