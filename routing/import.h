@@ -92,13 +92,20 @@ struct import_report {
     size_t n, n_changed, n_held, n_unmatched;
 };
 
+/* Where a catalogue came from, and when. */
+struct import_source {
+    enum import_format format;
+    const char *from;               /* a file or URL, for people */
+    const struct conf_words *pairs; /* "zai=glm": vendors that their address
+                                       does not tell */
+    int64_t now_ms;
+};
+
 /* Which of our offers the catalogue means, and what that changes in the book
- * of `now_ms`. `pairs` ("zai=glm") name vendors that their address does not
- * tell. */
+ * of that instant. */
 void import_judge(struct import_report *out, const struct snapshot *s,
-                  const struct import *import, enum import_format format,
-                  const struct conf_words *pairs, int64_t now_ms,
-                  struct arena *a);
+                  const struct import *import,
+                  const struct import_source *source, struct arena *a);
 
 /* "cheaper: 2.50 -> 2.00 in (-20.0%), 10.00 -> 8.00 out (-20.0%), USD". */
 const char *import_line(const struct import_finding *f,
@@ -108,5 +115,5 @@ const char *import_line(const struct import_finding *f,
 /* The file of prices: what was found and not held back; of what was, the
  * earlier import, or with `accept` the new. 0, or -1: too large. */
 int import_write(struct buf *to, const struct import_report *report,
-                 enum import_format format, const char *from, int64_t now_ms,
-                 bool accept, struct arena *a) MUST_CHECK;
+                 const struct import_source *source, bool accept,
+                 struct arena *a) MUST_CHECK;

@@ -303,10 +303,10 @@ static size_t count_unmatched(const struct judging *j,
 }
 
 void import_judge(struct import_report *out, const struct snapshot *s,
-                  const struct import *import, enum import_format format,
-                  const struct conf_words *pairs, int64_t now_ms,
-                  struct arena *a)
+                  const struct import *import,
+                  const struct import_source *source, struct arena *a)
 {
+    int64_t now_ms = source->now_ms;
     struct judging j = {s, import, now_ms, exchange_rate(s, now_ms)};
 
     *out = (struct import_report){
@@ -316,8 +316,8 @@ void import_judge(struct import_report *out, const struct snapshot *s,
         struct import_finding *f = &out->findings[out->n];
 
         *f = (struct import_finding){.offer = &s->offers[i]};
-        find_price(f, &j, pairs);
-        if (!f->price && !was_imported(f->offer, format))
+        find_price(f, &j, source->pairs);
+        if (!f->price && !was_imported(f->offer, source->format))
             continue;
         if (!f->price) {
             f->verdict = IMPORT_HELD_GONE;
@@ -329,5 +329,5 @@ void import_judge(struct import_report *out, const struct snapshot *s,
                           f->verdict != IMPORT_UNREADY &&
                           !import_held(f->verdict) && !f->by_hand;
     }
-    out->n_unmatched = count_unmatched(&j, pairs);
+    out->n_unmatched = count_unmatched(&j, source->pairs);
 }

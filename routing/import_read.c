@@ -7,9 +7,10 @@
 enum {
     DIGITS_MOST = 17,
     EXPONENT_MOST = 1000,
+    EDGE_MOST = 1000000000, /* tokens; as in prices.yaml */
 };
 
-static const int64_t MOST = INT64_C(1000000) * 1000000000;
+static const int64_t nanos_most = INT64_C(1000000) * 1000000000;
 
 /* --- numbers -------------------------------------------------------------- */
 
@@ -42,7 +43,7 @@ static bool scaled(int64_t *out, int64_t digits, int power)
         *out = digits / by + (digits % by >= by - digits % by);
     else if (__builtin_mul_overflow(digits, by, out))
         return false;
-    return *out <= MOST;
+    return *out <= nanos_most;
 }
 
 bool import_number(int64_t *out, const char *text, int power)
@@ -116,8 +117,10 @@ struct tier *reading_tier(struct reading *r, int64_t edge, bool edge_is_in)
     for (size_t i = 0; i < r->n_tiers; i++)
         if (r->tiers[i].edge == edge)
             return &r->tiers[i];
-    if (r->n_tiers == IMPORT_TIERS_MOST || edge <= 0) {
-        r->why = edge <= 0 ? "a tier begins at nothing" : "too many tiers";
+    if (r->n_tiers == IMPORT_TIERS_MOST || edge <= 0 || edge > EDGE_MOST) {
+        r->why = r->n_tiers == IMPORT_TIERS_MOST
+                     ? "too many tiers"
+                     : "a tier begins where no prompt does";
         return NULL;
     }
     t = &r->tiers[r->n_tiers++];

@@ -169,7 +169,7 @@ static bool is_written(const struct import_finding *f, bool accept)
 }
 
 static void put_model(struct writing *w, const struct import_finding *f,
-                      const char *format, const char *from, const char *today,
+                      const struct import_source *source, const char *today,
                       bool accept)
 {
     const struct conf_priced *old = f->offer->priced;
@@ -179,12 +179,13 @@ static void put_model(struct writing *w, const struct import_finding *f,
     put(w, ":\n");
     if (f->price && f->price->n_rows > 0 &&
         (accept || !import_held(f->verdict))) {
-        const char *source =
-            arena_printf(w->arena, "%s %.128s/%.256s, %.512s", format,
-                         f->price->provider, f->price->model, from);
+        const char *text =
+            arena_printf(w->arena, "%s %.64s/%.128s, %.256s",
+                         import_format_name(source->format), f->price->provider,
+                         f->price->model, source->from);
 
         for (size_t i = 0; i < f->price->n_rows; i++)
-            put_row(w, &f->price->rows[i], source,
+            put_row(w, &f->price->rows[i], text,
                     as_of_text(f->price->as_of, today));
         return;
     }
@@ -217,14 +218,14 @@ static bool list_stands_before(const struct import_report *r, size_t i)
 }
 
 int import_write(struct buf *to, const struct import_report *report,
-                 enum import_format format, const char *from, int64_t now_ms,
-                 bool accept, struct arena *a)
+                 const struct import_source *source, bool accept,
+                 struct arena *a)
 {
     struct writing w = {.to = to, .arena = a};
-    const char *name = import_format_name(format);
+    const char *name = import_format_name(source->format);
     char today[TIME_TEXT];
 
-    time_text(now_ms, today);
+    time_text(source->now_ms, today);
     today[DAY_CHARS] = '\0';
     put(&w,
         "# Prices imported from %s on %s. Written by bijia, and\n"
@@ -246,7 +247,7 @@ int import_write(struct buf *to, const struct import_report *report,
             if (!begun)
                 put(&w, "  %s:\n", list);
             begun = true;
-            put_model(&w, f, name, from, today, accept);
+            put_model(&w, f, source, today, accept);
         }
     }
     return w.full ? -1 : 0;

@@ -23,6 +23,7 @@ enum {
 
 struct difference {
     const struct conf_price *before, *after; /* NULL: not there */
+    const struct conf_price *any;            /* the latest of the two */
 };
 
 struct diffing {
@@ -138,13 +139,13 @@ static void gather(struct diffing *d, const struct conf *a,
             continue;
         q = find(b, p, d->at_unix_ms);
         if (!q || !same_price(p, q))
-            d->all[d->n++] = (struct difference){p, q};
+            d->all[d->n++] = (struct difference){p, q, q ? q : p};
     }
     for (size_t i = 0; i < b->n_prices; i++) {
         const struct conf_price *q = &b->prices[i];
 
         if (find(b, q, d->at_unix_ms) == q && !find(a, q, d->at_unix_ms))
-            d->all[d->n++] = (struct difference){NULL, q};
+            d->all[d->n++] = (struct difference){NULL, q, q};
     }
 }
 
@@ -194,7 +195,7 @@ static const char *percent(int64_t before, int64_t now,
     int64_t size = (int64_t)(tenths < 0 ? -tenths : tenths);
 
     if (before <= 0 || before == now)
-        return strcpy(text, "");
+        return "";
     snprintf(text, PERCENT_BYTES, "%s%" PRId64 ".%" PRId64 "%%",
              now < before ? "-" : "+", size / 10, size % 10);
     return text;
@@ -239,22 +240,21 @@ static void add_rate(struct table *t, const struct conf_price *p, bool output)
 
 static void add_difference(struct table *t, const struct difference *d)
 {
-    const struct conf_price *p = d->after ? d->after : d->before;
-    char text[CONDITION_BYTES], off[PERCENT_BYTES] = "";
-    bool both = d->before && d->after;
+    const struct conf_price *p = d->any;
+    char text[CONDITION_BYTES], change[PERCENT_BYTES];
+    int64_t was[COMPARED] = {0}, is[COMPARED] = {0};
 
+    if (d->before)
+        figures(was, d->before);
+    if (d->after)
+        figures(is, d->after);
     table_add(t, "%s/%s", p->list, p->model);
     table_add(t, "%s", what(d));
-    for (int output = 0; output < 2; output++) {
-        add_rate(t, d->before, output);
-        add_rate(t, d->after, output);
-        if (both)
-            percent(output ? d->before->output.nanos_per_mtok
-                           : d->before->input.nanos_per_mtok,
-                    output ? d->after->output.nanos_per_mtok
-                           : d->after->input.nanos_per_mtok,
-                    off);
-        table_add(t, "%s", off);
+    for (int i = 0; i < 2; i++) {
+        add_rate(t, d->before, i);
+        add_rate(t, d->after, i);
+        table_add(t, "%s",
+                  d->before && d->after ? percent(was[i], is[i], change) : "");
     }
     table_add(t, "%s", currency_name(p->currency));
     table_add(t, "%s", conditions(p, text));
@@ -283,7 +283,7 @@ static void print_json(const struct diffing *d)
 
     for (size_t i = 0; i < d->n; i++) {
         const struct difference *x = &d->all[i];
-        const struct conf_price *p = x->after ? x->after : x->before;
+        const struct conf_price *p = x->any;
         cJSON *o = put_element(list);
 
         put_text(o, "vendor", p->list);

@@ -22,8 +22,8 @@ enum {
 
 struct importing {
     struct prices_call call;
-    enum import_format format;
-    const char *file, *out; /* `out`: as prices.yaml would name it */
+    struct import_source source;
+    const char *out; /* as prices.yaml would name it */
     struct conf_words pairs;
     struct import import;
     struct import_report report;
@@ -51,12 +51,12 @@ static bool take_words(struct importing *m, const struct args *args)
 {
     const char *from = option_value(args, "--from");
 
-    m->file = args->words[0];
-    if (!m->file) {
+    m->source.from = args->words[0];
+    if (!m->source.from) {
         usage_error(args, "which file? (- is stdin)");
         return false;
     }
-    if (!from || !import_format_find(&m->format, from)) {
+    if (!from || !import_format_find(&m->source.format, from)) {
         usage_error(args, "--from wants models.dev, litellm, openrouter or "
                           "genai-prices");
         return false;
@@ -72,22 +72,23 @@ static bool read_catalogue(struct importing *m)
     struct arena *a = m->call.arena;
     const struct node *root;
     size_t len;
-    char *bytes = strcmp(m->file, "-") == 0
-                      ? stdin_read(&len, CATALOGUE_BYTES_MOST, a)
-                      : file_read(m->file, &len, CATALOGUE_BYTES_MOST, a);
+    char *bytes =
+        strcmp(m->source.from, "-") == 0
+            ? stdin_read(&len, CATALOGUE_BYTES_MOST, a)
+            : file_read(m->source.from, &len, CATALOGUE_BYTES_MOST, a);
 
     if (!bytes) {
-        fprintf(stderr, "bijia prices import: %s: %s\n", m->file,
+        fprintf(stderr, "bijia prices import: %s: %s\n", m->source.from,
                 strerror(errno));
         return false;
     }
-    root = yaml_read(bytes, len, m->file, a, &diag);
+    root = yaml_read(bytes, len, m->source.from, a, &diag);
     diag_print(&diag);
-    if (import_read(&m->import, m->format, root, m->call.at_unix_ms, a))
+    if (import_read(&m->import, m->source.format, root, m->call.at_unix_ms, a))
         return true;
     fprintf(stderr,
             "bijia prices import: %s has no prices in the shape of %s\n",
-            m->file, import_format_name(m->format));
+            m->source.from, import_format_name(m->source.format));
     return false;
 }
 
@@ -175,7 +176,7 @@ static bool write_out(struct importing *m, const char *path)
     bool ok;
 
     buf_init(&out, OUT_BYTES_MOST);
-    ok = import_write(&out, &m->report, m->format, m->file, m->call.at_unix_ms,
+    ok = import_write(&out, &m->report, &m->source,
                       option_given(m->call.args, "--accept"), a) == 0;
     if (!ok)
         fprintf(stderr, "bijia prices import: more than %d MiB of prices\n",
@@ -196,11 +197,12 @@ static int import(struct importing *m)
     const char *path;
 
     if (!m->out)
-        m->out =
-            arena_printf(a, "prices.d/%s.yaml", import_format_name(m->format));
+        m->out = arena_printf(a, "prices.d/%s.yaml",
+                              import_format_name(m->source.format));
     path = conf_path(m->call.s->conf, m->out, a);
-    import_judge(&m->report, m->call.s, &m->import, m->format, &m->pairs,
-                 m->call.at_unix_ms, a);
+    m->source.pairs = &m->pairs;
+    m->source.now_ms = m->call.at_unix_ms;
+    import_judge(&m->report, m->call.s, &m->import, &m->source, a);
     if (!write_out(m, path))
         return 1;
     if (option_given(m->call.args, "--json")) {
@@ -218,7 +220,7 @@ static int import(struct importing *m)
 
 static int run(const struct args *args)
 {
-    struct importing m = {.file = NULL};
+    struct importing m = {.out = NULL};
     int status;
 
     if (!take_words(&m, args))

@@ -170,7 +170,7 @@ static void print_last(FILE *to, const struct table *t, size_t i,
 
 void table_print(const struct table *t, FILE *to)
 {
-    int widths[TABLE_COLUMNS_MOST], most[TABLE_COLUMNS_MOST];
+    int widths[TABLE_COLUMNS_MOST] = {0}, most[TABLE_COLUMNS_MOST] = {0};
 
     for (size_t i = 0; i < t->n_columns; i++) {
         widths[i] = t->widths[i];

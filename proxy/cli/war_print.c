@@ -16,7 +16,7 @@ static const char *price_text(const struct price_row *row,
     char input[MONEY_TEXT], output[MONEY_TEXT];
 
     if (!row)
-        return strcpy(text, "?");
+        return "?";
     snprintf(text, 4 * MONEY_TEXT, "%s/%s",
              decimal_text(row->input.nanos_per_mtok, input),
              decimal_text(row->output.nanos_per_mtok, output));

@@ -213,7 +213,7 @@ static void tell(struct round *r, const struct import_report *report,
 
 /* True: the file has another content now. */
 static bool write_out(struct round *r, const struct import_report *report,
-                      enum import_format format)
+                      const struct import_source *source)
 {
     const char *path = conf_feed_path(r->s->conf, r->arena);
     struct slice now;
@@ -223,8 +223,7 @@ static bool write_out(struct round *r, const struct import_report *report,
     bool changed = false;
 
     buf_init(&out, FILE_BYTES_MOST);
-    if (import_write(&out, report, format, r->conf->from, r->now_ms, false,
-                     r->arena) < 0) {
+    if (import_write(&out, report, source, false, r->arena) < 0) {
         snprintf(r->why, sizeof(r->why), "too many prices");
     } else {
         now = (struct slice){out.bytes, out.len};
@@ -241,17 +240,20 @@ static bool write_out(struct round *r, const struct import_report *report,
 
 static bool take_round(struct round *r)
 {
-    enum import_format format = IMPORT_MODELS_DEV;
+    struct import_source source = {
+        .from = r->conf->from,
+        .pairs = &r->conf->vendors,
+        .now_ms = r->now_ms,
+    };
     struct import_report report;
     struct import import;
     bool changed;
 
-    if (!import_format_find(&format, r->conf->format) || !fetch(r) ||
-        !read_catalogue(r, format, &import))
+    if (!import_format_find(&source.format, r->conf->format) || !fetch(r) ||
+        !read_catalogue(r, source.format, &import))
         return false;
-    import_judge(&report, r->s, &import, format, &r->conf->vendors, r->now_ms,
-                 r->arena);
-    changed = write_out(r, &report, format);
+    import_judge(&report, r->s, &import, &source, r->arena);
+    changed = write_out(r, &report, &source);
     if (*r->why)
         return false;
     tell(r, &report, changed);
