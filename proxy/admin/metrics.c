@@ -7,6 +7,7 @@
 #include "base/json_write.h"
 
 #include "admin/desk.h"
+#include "serve/feed.h"
 
 enum {
     METRICS_BYTES = 64 << 20,
@@ -272,6 +273,25 @@ static void add_gauge(struct buf *b, const char *name, const char *help,
     add(b, "bijia_%s %lld\n", name, (long long)n);
 }
 
+static void add_feed(struct buf *b, const struct program *p)
+{
+    struct feed_counts c = feed_count(p->feed);
+
+    const struct {
+        const char *result;
+        uint64_t n;
+    } rows[] = {
+        {"changed", c.changed}, {"same", c.same}, {"refused", c.refused}};
+
+    head(b, "feed_readings_total", "counter",
+         "Of the feed of prices, by what came of them.");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        add(b, "bijia_feed_readings_total{result=\"%s\"} %llu\n",
+            rows[i].result, (unsigned long long)rows[i].n);
+    add_gauge(b, "feed_held", "Prices that its last reading held back.",
+              (int64_t)c.held);
+}
+
 static void tell(struct http_request *req, struct program *p,
                  const struct desk_counts *counts)
 {
@@ -289,6 +309,7 @@ static void tell(struct http_request *req, struct program *p,
     add_gauge(&b, "draining", "1 after SIGTERM.", p->draining);
     add_gauge(&b, "edition", "Of the configuration, counted from the start.",
               (int64_t)s->edition);
+    add_feed(&b, p);
     add_requests(&b, p);
     add_teams(&b, p);
     for (size_t m = 0; m < ARRAY_LEN(of_offers); m++) {

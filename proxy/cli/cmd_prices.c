@@ -144,6 +144,7 @@ static void put_offer(const struct board *b, cJSON *to,
     put_text(to, "rule", rule_of(o, b->call->at_unix_ms, rule));
     put_text(to, "source", p->now ? p->now->conf->source : NULL);
     put_text(to, "as_of", p->now ? p->now->conf->as_of : NULL);
+    put_yes(to, "imported", o->priced && o->priced->imported);
     put_next(to, p);
     cheapest_in(b, o, tell_json, put_array(to, "cheapest_in"));
 }
@@ -176,11 +177,12 @@ static void add_line(const struct board *b, struct table *t,
         table_nanos(t, p->now->input.nanos_per_mtok);
         table_nanos(t, p->now->cached.nanos_per_mtok);
         table_nanos(t, p->now->output.nanos_per_mtok);
-        table_add(t, "%s%s", currency_name(p->now->currency),
+        table_add(t, "%s%s%s", currency_name(p->now->currency),
                   p->now->input_most < INT64_MAX ||
                           p->now->output_most < INT64_MAX
                       ? " (tiers)"
-                      : "");
+                      : "",
+                  p->offer->priced->imported ? " imported" : "");
     }
     if (p->compared) {
         table_nanos(t, p->input.nanos);

@@ -43,6 +43,7 @@ struct feed {
     struct snapshot *s; /* the edition in force; NULL: none yet */
     bool news;          /* another feed than before */
     atomic_bool stop;
+    _Atomic uint64_t n_changed, n_same, n_refused, n_held;
     uint64_t told; /* the last remarks, as a hash of their lines */
 };
 
@@ -257,6 +258,8 @@ static bool take_round(struct round *r)
     if (*r->why)
         return false;
     tell(r, &report, changed);
+    atomic_store(&r->feed->n_held, report.n_held);
+    atomic_fetch_add(changed ? &r->feed->n_changed : &r->feed->n_same, 1);
     log_line(changed ? LOG_INFO : LOG_DEBUG, "feed",
              "result=%s prices=%zu offers=%zu changed=%zu held=%zu",
              changed ? "changed" : "same", import.n, report.n, report.n_changed,
@@ -280,6 +283,8 @@ static bool read_feed(struct feed *f, struct snapshot *s)
 
     buf_init(&r.bytes, CATALOGUE_BYTES_MOST);
     ok = take_round(&r);
+    if (!ok)
+        atomic_fetch_add(&f->n_refused, 1);
     if (!ok && !atomic_load(&f->stop))
         log_line(LOG_WARN, "feed",
                  "result=refused why=\"%.400s\" note=\"prices stay as they "
@@ -383,6 +388,16 @@ void feed_follow(struct feed *f, struct snapshot *s)
     pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->lock);
     snapshot_release(before);
+}
+
+struct feed_counts feed_count(const struct feed *f)
+{
+    return (struct feed_counts){
+        .changed = atomic_load(&f->n_changed),
+        .same = atomic_load(&f->n_same),
+        .refused = atomic_load(&f->n_refused),
+        .held = atomic_load(&f->n_held),
+    };
 }
 
 void feed_stop(struct feed *f)

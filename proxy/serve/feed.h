@@ -29,5 +29,13 @@ struct feed *feed_start(struct loop *loop, void (*changed)(void *arg),
  * for at once. */
 void feed_follow(struct feed *f, struct snapshot *s);
 
+/* Since the start; and as of the last reading. From any thread. */
+struct feed_counts {
+    uint64_t changed, same, refused; /* readings */
+    uint64_t held;                   /* prices held back at the last one */
+};
+
+struct feed_counts feed_count(const struct feed *f);
+
 /* Ends the thread, at most a second later, and waits for that. */
 void feed_stop(struct feed *f);

@@ -565,6 +565,14 @@ def feed(conf, source, **more):
     (conf / "prices.yaml").write_text(json.dumps(book, indent=1))
 
 
+def metrics(conf):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(conf / "state/admin.sock"))
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+        text = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+    return dict(line.rsplit(" ", 1) for line in text.split("\r\n\r\n", 1)[1].splitlines() if line[:6] == "bijia_")
+
+
 def catalogue(path, **costs):
     """Of OpenAI's models."""
     text = json.dumps({"openai": {"models": {m.replace("_", "-"): {"cost": {"input": i, "output": o}}
@@ -613,6 +621,12 @@ def test_what_a_feed_says_again_is_told_once(shop, tmp_path):
         program.wait_for("offer=openai/gpt-free", "held: zero")
         time.sleep(3.5)
         assert program.count("held: zero") == 1 and program.count("event=reload") == 1
+        told = metrics(shop)
+        assert told['bijia_feed_readings_total{result="changed"}'] == "1" and told["bijia_feed_held"] == "1"
+        assert int(told['bijia_feed_readings_total{result="same"}']) >= 2
+        assert told['bijia_feed_readings_total{result="refused"}'] == "0"
+    assert board(shop, "--model", "gpt-fresh")["openai/gpt-fresh"]["imported"]
+    assert " USD imported" in bijia("prices", "--model", "gpt-fresh", conf=shop).stdout
 
 
 @pytest.fixture
