@@ -3,8 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+
+#include "conf/conf.h"
+
 #include "cli/options.h"
 #include "cli/replay.h"
+
+enum {
+    CONF_BYTES_MOST = 16 << 20,
+};
 
 /* No key is needed to decide again. Nothing made of this leaves the process. */
 static char *assume(void *self, const struct conf_key_source *from,
@@ -118,6 +126,60 @@ static int replay(const struct args *args, const struct snapshot *s,
     return status;
 }
 
+/* The configuration, with files of `dir` exchanged for others. */
+static struct snapshot *load(const struct args *args, const char *dir,
+                             struct diag *diag)
+{
+    static const struct {
+        const char *name, *option;
+    } files[] = {{"bijia.yaml", NULL},
+                 {"vendors.yaml", NULL},
+                 {"prices.yaml", "--prices"},
+                 {"policy.yaml", "--policy"}};
+    struct conf_file given[ARRAY_LEN(files)];
+    struct arena *a = arena_new();
+    const struct conf *conf;
+    struct snapshot *s = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        const char *path =
+            files[i].option ? option_value(args, files[i].option) : NULL;
+
+        if (!path)
+            path = arena_printf(a, "%s/%s", dir, files[i].name);
+        given[i].name = files[i].name;
+        given[i].bytes = file_read(path, &given[i].len, CONF_BYTES_MOST, a);
+        if (!given[i].bytes) {
+            fprintf(stderr, "bijia replay: %s: %s\n", path, strerror(errno));
+            arena_free(a);
+            return NULL;
+        }
+    }
+    if (conf_read(&conf, given, ARRAY_LEN(given), a, diag) == 0 &&
+        snapshot_compile(&s, conf, a, 1, &assumed, diag) == 0)
+        return s;
+    diag_print(diag);
+    arena_free(a);
+    return NULL;
+}
+
+static int replay_of_log(const struct args *args, const struct snapshot *s,
+                         struct arena *a)
+{
+    const struct replay_log_options o = {
+        .without = option_value(args, "--without"),
+        .json = option_given(args, "--json"),
+    };
+    FILE *log = open_or_tell(option_value(args, "--log"), "r");
+    int status;
+
+    if (!log)
+        return 1;
+    status = replay_log(s, log, &o, a) == 0 ? 0 : 1;
+    fclose(log);
+    return status;
+}
+
 static int run(const struct args *args)
 {
     const char *dir = option_conf_dir(args, NULL);
@@ -126,14 +188,14 @@ static int run(const struct args *args)
     struct arena *a;
     int status;
 
-    if (!option_value(args, "--trace"))
-        return usage_error(args, "--trace FILE is needed");
-    if (snapshot_load(&s, dir, 1, &assumed, &diag) < 0) {
-        diag_print(&diag);
+    if (!option_value(args, "--trace") == !option_value(args, "--log"))
+        return usage_error(args, "either --trace FILE or --log FILE is needed");
+    s = load(args, dir, &diag);
+    if (!s)
         return 1;
-    }
     a = arena_new();
-    status = replay(args, s, a);
+    status = option_value(args, "--log") ? replay_of_log(args, s, a)
+                                         : replay(args, s, a);
     arena_free(a);
     snapshot_release(s);
     return status;
@@ -143,6 +205,10 @@ static const struct option_row options[] = {
     OPTION_CONF,
     {"--trace", "FILE", "requests of the past, one JSON object a line"},
     {"--market", "CMD", "a process that answers attempts, line by line"},
+    {"--log", "FILE", "a routing log, decided again"},
+    {"--policy", "FILE", "instead of the directory's policy.yaml"},
+    {"--prices", "FILE", "instead of its prices.yaml"},
+    {"--without", "VENDOR", "with --log: as if it were not there"},
     {"--out", "FILE", "write each decision there, one JSON object a line"},
     {"--json", NULL, "print one JSON object"},
 };
@@ -150,7 +216,9 @@ static const struct option_row options[] = {
 extern const struct command command_replay;
 const struct command command_replay = {
     .name = "replay",
-    .usage = "--trace FILE [--market CMD] [--out FILE] [--json]",
+    .usage = "--trace FILE [--market CMD] [--out FILE] [--json]\n"
+             "             --log FILE [--policy FILE] [--prices FILE] "
+             "[--without VENDOR] [--json]",
     .help = "decide requests of the past again, and say what they cost",
     .more =
         "Runs in virtual time, with the decisions, prices and learning of\n"

@@ -68,3 +68,15 @@ struct replay_sums {
 
 /* 0, or -1 and a complaint on stderr. The sums' arrays live in `kept`. */
 int replay_trace(struct replay *r, FILE *trace, struct arena *kept);
+
+/* Empty, and large enough for a trace. In `a`. */
+struct learnt *replay_learnt(struct arena *a);
+
+struct replay_log_options {
+    const char *without; /* a vendor that is not there; NULL */
+    bool json;
+};
+
+/* The routing log decided again: see replay_log.c. */
+int replay_log(const struct snapshot *s, FILE *log,
+               const struct replay_log_options *options, struct arena *kept);

@@ -278,14 +278,20 @@ static void *aligned_bytes(size_t bytes, struct arena *a)
     return p + (-(uintptr_t)p % line);
 }
 
-static void world_open(struct replay *r, struct arena *a)
+struct learnt *replay_learnt(struct arena *a)
 {
     const struct learnt_limits limits = {.blocks = 1 << 19, .tails = 1 << 17};
+    const uint64_t key[2] = {1, 2};
+
+    return learnt_init(aligned_bytes(learnt_bytes(limits), a), limits, key);
+}
+
+static void world_open(struct replay *r, struct arena *a)
+{
     struct replay_world *w = arena_alloc(a, sizeof(*w));
     size_t n = r->snapshot->n_offers + 1;
 
-    w->learnt = learnt_init(aligned_bytes(learnt_bytes(limits), a), limits,
-                            (const uint64_t[2]){1, 2});
+    w->learnt = replay_learnt(a);
     w->numbers = learnt_bind(w->learnt, r->snapshot, a);
     w->offers = arena_alloc(a, n * sizeof(*w->offers));
     r->world = w;
