@@ -85,3 +85,22 @@ void learnt_answered(struct learnt *l, const struct lesson *lesson,
 /* A learnt that was read from a file, `len` bytes: is it one of ours, of these
  * limits? What it says is bounded then; it is not believed further. */
 bool learnt_is_sound(struct learnt *l, size_t len, struct learnt_limits limits);
+
+/* For people: what is known of each offer, and how much of the rest. */
+struct learnt_offer {
+    const char *name;
+    uint32_t answers, counted;
+    double weight[TOKEN_CLASSES]; /* true tokens to the family's estimate */
+    double verbosity;             /* answers against those of the others */
+    double cache_believed;        /* share of hits that are hits */
+};
+
+typedef void learnt_teller(void *to, const struct learnt_offer *offer);
+void learnt_tell(const struct learnt *l, learnt_teller *tell, void *to);
+
+struct learnt_counts {
+    uint32_t offers, blocks, blocks_most, contexts, kinds, following;
+    uint64_t bytes;
+};
+
+struct learnt_counts learnt_count(const struct learnt *l);

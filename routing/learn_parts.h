@@ -221,6 +221,7 @@ float size_input(const struct outlook *o, const struct offer_learnt *v,
 float size_output(const struct outlook *o, const struct offer_learnt *v,
                   float input);
 void size_look(struct learnt *l, struct outlook *o);
+float size_verbosity(const struct learnt *l, const struct offer_learnt *v);
 void size_learn(struct learnt *l, const struct lesson *x,
                 struct offer_learnt *v, const struct usage *usage);
 

@@ -114,7 +114,7 @@ void size_look(struct learnt *l, struct outlook *o)
 
 /* So many times what the others would say. Answers vary much: it takes
  * ten to be half sure. */
-static float verbosity(const struct learnt *l, const struct offer_learnt *v)
+float size_verbosity(const struct learnt *l, const struct offer_learnt *v)
 {
     const float doubt = 10;
     float own = (v->said + doubt) / (v->expected + doubt);
@@ -137,14 +137,15 @@ static float scale(int32_t reference, float input)
 float size_output(const struct outlook *o, const struct offer_learnt *v,
                   float input)
 {
-    return o->answer * scale(o->input, input) * verbosity(o->l, v);
+    return o->answer * scale(o->input, input) * size_verbosity(o->l, v);
 }
 
 static void learn_output(struct learnt *l, const struct lesson *o,
                          struct offer_learnt *v, float input, float said)
 {
     const float most = 256, fading = .998F, known = 8, outlier = 5;
-    float usual = scale(o->input, input), x = said / (usual * verbosity(l, v));
+    float usual = scale(o->input, input),
+          x = said / (usual * size_verbosity(l, v));
 
     /* against all offers together, so that what is usual does not drift */
     if (o->answer_seen >= known && o->answer > 0) {

@@ -168,6 +168,22 @@ const uint16_t *memory_bind(struct memory *m, const struct snapshot *s,
     return numbers;
 }
 
+const struct learnt *memory_read(const char *dir, struct arena *a)
+{
+    struct memory *m = arena_alloc(a, sizeof(*m));
+    int fd = open(arena_printf(a, "%s/learnt", dir),
+                  O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool ok;
+
+    if (fd < 0)
+        return NULL;
+    m->bytes = learnt_bytes(learnt_limits_small);
+    m->copy = aligned_bytes(m->bytes, a);
+    ok = load(m, fd);
+    close(fd);
+    return ok ? m->copy : NULL;
+}
+
 /* --- requests ------------------------------------------------------------- */
 
 struct world {

@@ -47,3 +47,7 @@ struct lesson *memory_sent(struct memory *m, struct outlook *o,
 void memory_answered(struct memory *m, const struct lesson *lesson,
                      const struct snapshot *snapshot, const struct offer *offer,
                      const struct usage *usage, int64_t at_unix_ms);
+
+/* The file as it is: for commands. In `a`; NULL: there is none, or it is not
+ * one of ours. */
+const struct learnt *memory_read(const char *dir, struct arena *a);

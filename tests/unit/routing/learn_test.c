@@ -1,0 +1,245 @@
+/* learn_test.c - what answers teach, one rule at a time. */
+#include "routing/learn.h"
+
+#include <math.h>
+
+#include "unit/routing/fixture.h"
+
+static const struct yaml world = {
+    .vendors = "vendors:\n"
+               "  near: {base_url: 'http://n/v1', currency: CNY, auth: none,\n"
+               "         cache: {ttl: 10m}, models: {m: {}}}\n"
+               "  far: {base_url: 'http://f/v1', currency: CNY, auth: none,\n"
+               "        cache: {ttl: 10m}, models: {m: {}}}\n",
+    .prices = "prices:\n"
+              "  near: {m: {input: 1, cached_input: 0.1, output: 2}}\n"
+              "  far: {m: {input: 1.05, cached_input: 0.1, output: 2}}\n",
+    .policy = "currency: CNY\naliases: {chat: [near/m, far/m]}\nteams: {t: }\n",
+};
+
+struct scene {
+    struct arena *arena;
+    struct snapshot *snapshot;
+    struct learnt *learnt;
+    const uint16_t *numbers;
+    struct outlook *outlook;
+    int64_t now_ms;
+};
+
+static void look(const void *self, const struct offer *offer,
+                 struct offer_state *out)
+{
+    const struct scene *s = self;
+
+    *out = (struct offer_state){.available = true, .key_ready = true};
+    learnt_look(s->outlook, offer, out);
+}
+
+static void weigh(const void *self, const struct snapshot *snapshot,
+                  struct verdict *verdicts, uint32_t n)
+{
+    const struct scene *s = self;
+
+    learnt_weigh(s->outlook, snapshot, verdicts, n);
+}
+
+static struct scene scene_open(void)
+{
+    const struct learnt_limits limits = {.blocks = 1 << 10, .tails = 1 << 8};
+    struct scene s = {.arena = arena_new(), .now_ms = 1795000000000};
+    char *bytes = arena_alloc(s.arena, learnt_bytes(limits) + 64);
+
+    s.snapshot = snapshot_try(&world, &fixture_secrets);
+    assert_non_null(s.snapshot);
+    s.learnt = learnt_init(bytes + (-(uintptr_t)bytes % 64), limits,
+                           (const uint64_t[2]){1, 2});
+    s.numbers = learnt_bind(s.learnt, s.snapshot, s.arena);
+    return s;
+}
+
+static void scene_close(struct scene *s)
+{
+    snapshot_release(s->snapshot);
+    arena_free(s->arena);
+}
+
+static struct query query_of(int64_t words, const uint64_t *names,
+                             const int32_t *ends, uint32_t n)
+{
+    return (struct query){
+        .asked = "chat",
+        .n = 1,
+        .text = {.words = words, .latin = 5 * words},
+        .prefix = {.names = names, .ends = ends, .n = n, .full = true},
+    };
+}
+
+/* Decides; the first listed answers with these tokens. */
+static struct decision play(struct scene *s, const struct query *q,
+                            double tokens_true, int64_t output, bool cached)
+{
+    struct conditions c = {
+        .now_unix_ms = s->now_ms, .look = look, .weigh = weigh, .self = s};
+    struct decision d;
+    struct usage u;
+
+    s->outlook = learnt_prepare(s->learnt, s->numbers, q, s->now_ms, s->arena);
+    decide(&d, s->snapshot, q, &c, s->arena);
+    assert_int_equal(d.n_listed, 2);
+    u = d.verdicts[0].expected;
+    u.input_tokens =
+        (int64_t)(tokens_true * (double)learnt_reference_tokens(q));
+    u.output_tokens = output;
+    u.cached_tokens = cached ? u.cached_tokens : 0;
+    u.estimated = false;
+    learnt_answered(s->learnt,
+                    learnt_sent(s->learnt, s->outlook, s->snapshot, &d,
+                                &d.verdicts[0], s->arena),
+                    &u, d.verdicts[0].compared.nanos);
+    s->now_ms += 20000;
+    return d;
+}
+
+static void a_tokenizer_that_counts_more_is_learnt_within_ten_answers(void **u)
+{
+    struct scene s = scene_open();
+    struct query q = query_of(1000, NULL, NULL, 0);
+    struct decision d;
+
+    (void)u;
+    for (int i = 0; i < 10; i++)
+        d = play(&s, &q, 1.4, 100, true);
+    d = play(&s, &q, 1.4, 100, true);
+    for (uint32_t i = 0; i < d.n_listed; i++)
+        if (d.verdicts[i].offer == &s.snapshot->offers[0])
+            assert_true(fabs((double)d.verdicts[i].expected.input_tokens /
+                                 (1.4 * (double)learnt_reference_tokens(&q)) -
+                             1) < .03);
+    scene_close(&s);
+}
+
+static void answers_are_expected_as_long_as_they_were(void **u)
+{
+    struct scene s = scene_open();
+    struct query q = query_of(1000, NULL, NULL, 0);
+    struct decision d = play(&s, &q, 1, 50, true);
+
+    (void)u;
+    assert_int_equal(d.verdicts[0].expected.output_tokens, 300);
+    for (int i = 0; i < 40; i++)
+        d = play(&s, &q, 1, 50, true);
+    assert_in_range(d.verdicts[0].expected.output_tokens, 45, 80);
+    scene_close(&s);
+}
+
+static void a_conversation_stays_where_its_beginning_is_cached(void **u)
+{
+    static const uint64_t names[] = {11, 12, 13, 14};
+    static const int32_t ends[] = {1000, 2000, 3000, 4000};
+    struct scene s = scene_open();
+    struct query first = query_of(4000, names, ends, 3);
+    struct query next = query_of(5300, names, ends, 4);
+    const struct offer *home;
+    struct decision d;
+
+    (void)u;
+    d = play(&s, &first, 1, 50, true);
+    home = d.verdicts[0].offer;
+    assert_int_equal(d.verdicts[0].expected.cached_tokens, 0);
+    d = play(&s, &next, 1, 50, true);
+    assert_ptr_equal(d.verdicts[0].offer, home);
+    assert_true(d.verdicts[0].expected.cached_tokens > 2500);
+    assert_int_equal(d.verdicts[1].expected.cached_tokens, 0);
+    scene_close(&s);
+}
+
+static void a_cache_that_misses_is_believed_less(void **u)
+{
+    static const uint64_t names[] = {21, 22, 23};
+    static const int32_t ends[] = {1000, 2000, 3000};
+    struct scene s = scene_open();
+    struct query q = query_of(2500, names, ends, 3);
+    int64_t trusted, doubted;
+    struct decision d;
+
+    (void)u;
+    play(&s, &q, 1, 50, true);
+    d = play(&s, &q, 1, 50, false);
+    trusted = d.verdicts[0].expected.cached_tokens;
+    for (int i = 0; i < 30; i++)
+        d = play(&s, &q, 1, 50, i % 2);
+    doubted = d.verdicts[0].expected.cached_tokens;
+    assert_true(doubted < trusted * 8 / 10);
+    scene_close(&s);
+}
+
+static void what_was_cached_is_forgotten_after_its_time(void **u)
+{
+    static const uint64_t names[] = {31, 32};
+    static const int32_t ends[] = {1000, 2000};
+    struct scene s = scene_open();
+    struct query q = query_of(1700, names, ends, 2);
+    struct decision d;
+
+    (void)u;
+    play(&s, &q, 1, 50, true);
+    s.now_ms += 11 * 60000;
+    d = play(&s, &q, 1, 50, true);
+    assert_int_equal(d.verdicts[0].expected.cached_tokens, 0);
+    scene_close(&s);
+}
+
+static void a_file_of_other_limits_or_with_a_wild_index_is_refused(void **u)
+{
+    const struct learnt_limits limits = {.blocks = 1 << 10, .tails = 1 << 8};
+    struct scene s = scene_open();
+    size_t len = learnt_bytes(limits);
+
+    (void)u;
+    assert_true(learnt_is_sound(s.learnt, len, limits));
+    assert_false(learnt_is_sound(s.learnt, len - 1, limits));
+    assert_false(learnt_is_sound(s.learnt, len, learnt_limits_small));
+    memset((char *)s.learnt + len - 64, 0xff, 64); /* tails */
+    assert_false(learnt_is_sound(s.learnt, len, limits));
+    scene_close(&s);
+}
+
+static void memory_never_grows_whatever_comes(void **u)
+{
+    const struct learnt_limits limits = {.blocks = 1 << 10, .tails = 1 << 8};
+    struct scene s = scene_open();
+    uint64_t names[8];
+    int32_t ends[8];
+
+    (void)u;
+    for (uint64_t i = 0; i < 3000; i++) {
+        struct query q;
+
+        for (uint32_t k = 0; k < 8; k++) {
+            names[k] = i * 8 + k + 1;
+            ends[k] = (int32_t)(100 * (k + 1));
+        }
+        q = query_of(900, names, ends, 8);
+        play(&s, &q, 1, 50, true);
+    }
+    assert_true(learnt_count(s.learnt).blocks <= limits.blocks);
+    assert_true(learnt_is_sound(s.learnt, learnt_bytes(limits), limits));
+    scene_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_tokenizer_that_counts_more_is_learnt_within_ten_answers),
+        cmocka_unit_test(answers_are_expected_as_long_as_they_were),
+        cmocka_unit_test(a_conversation_stays_where_its_beginning_is_cached),
+        cmocka_unit_test(a_cache_that_misses_is_believed_less),
+        cmocka_unit_test(what_was_cached_is_forgotten_after_its_time),
+        cmocka_unit_test(
+            a_file_of_other_limits_or_with_a_wild_index_is_refused),
+        cmocka_unit_test(memory_never_grows_whatever_comes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
