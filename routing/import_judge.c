@@ -50,8 +50,6 @@ static const struct {
     {"siliconflow-cn", "api.siliconflow.cn"},
     {"siliconflow", "api.siliconflow.com"},
     {"volcengine", "ark.cn-beijing.volces.com"},
-    {"tencent-tokenhub", "tokenhub.tencentmaas.com"},
-    {"lingyiwanwu", "api.lingyiwanwu.com"},
 };
 
 static const struct {

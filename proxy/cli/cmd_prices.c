@@ -297,7 +297,8 @@ const struct command command_prices = {
     .help = "the board: what each model costs now, and what changes next",
     .more = "Prices are per 1,000,000 tokens, in the vendor's currency and in\n"
             "one in which they compare. The next change is a window that\n"
-            "opens or closes, or a price that begins or ends.",
+            "opens or closes, or a price that begins or ends. Only prices\n"
+            "count here: whether a vendor has a key, `bijia check` tells.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .run = run,

@@ -471,11 +471,14 @@ def test_openrouter_prices_by_the_hour_are_left_out(shop):
         "router/maker/model:free": "held: zero: 0.00 in, 0.00 out, USD"}
 
 
-def test_genai_prices_come_from_its_json_and_from_a_providers_yaml(shop):
+def test_genai_prices_come_from_its_json_and_from_a_providers_yaml(shop, tmp_path):
     found = imported(shop, "genai-prices")
     assert verdicts(found) == {"openai/gpt-six": "same", "openai/gpt-fresh": "new", "claude/claude": "new"}
     include(shop, "prices.d/genai-prices.yaml")
     assert rows_of(shop, "claude/claude")[0]["price"]["cache_write"] == "1.25"
+    with open(os.path.join(CATALOGUES, "genai-prices.json")) as f:
+        (tmp_path / "v2.json").write_text(json.dumps({"providers": json.load(f), "units": {}}))
+    assert imported(shop, "genai-prices", file=tmp_path / "v2.json")["claude/claude"]["verdict"] == "same"
     found = imported(shop, "genai-prices", file=os.path.join(CATALOGUES, "genai-prices.yml"))
     assert found["deepseek/deepseek-flash"]["line"] == "left out: a price of its own at some hours"
     assert found["deepseek/deepseek-pro"]["verdict"] == "cheaper"
