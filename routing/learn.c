@@ -167,7 +167,7 @@ struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
     return o;
 }
 
-static int family_of(const struct offer *offer)
+int learnt_family(const struct offer *offer)
 {
     int family = offer->vendor->tokenizer;
 
@@ -184,7 +184,7 @@ void learnt_look(const struct outlook *o, const struct offer *offer,
     if (number == LEARNT_NOBODY)
         return;
     v = &o->l->offers[number];
-    input = size_input(o, v, family_of(offer));
+    input = size_input(o, v, learnt_family(offer));
     said = size_output(o, v, input);
     out->input_tokens = (int64_t)(input + .5F);
     out->output_tokens = said < 1 ? 1 : (int32_t)(said + .5F);
@@ -226,7 +226,7 @@ struct lesson *learnt_sent(struct learnt *l, struct outlook *o,
         .expected_input = v->expected.input_tokens,
         .expected_output = v->expected.output_tokens,
     };
-    memcpy(x->split, o->split[family_of(v->offer)], sizeof(x->split));
+    memcpy(x->split, o->split[learnt_family(v->offer)], sizeof(x->split));
     memcpy(x->contexts, o->contexts, sizeof(x->contexts));
     rivals_note(l, o, x, snapshot, d);
     blocks_keep(l, o, number);

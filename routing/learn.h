@@ -104,3 +104,27 @@ struct learnt_counts {
 };
 
 struct learnt_counts learnt_count(const struct learnt *l);
+
+/* Why an outlook expects what it does. */
+struct learnt_reasons {
+    double answer_tokens, answer_spread; /* mean, mean distance from it */
+    double answers_seen;                 /* of such requests */
+    double goes_on;                      /* chance that it does, in 12 min */
+    int64_t shared_tokens;               /* that other requests begin with */
+    double shared_uses;
+    const char *leader; /* best for this kind alone; NULL: not known */
+    bool follows;       /* the kind follows it */
+};
+
+struct learnt_reasons learnt_why(const struct outlook *o);
+
+struct learnt_offer_reasons {
+    int64_t held_tokens; /* its cache should hold; of its own counting */
+    double belief;       /* share of it that is believed */
+    double held_for_s;   /* since it was last used */
+    double tokens_doubt; /* standard deviation of the prompt's length, share */
+    uint32_t answers;
+};
+
+struct learnt_offer_reasons learnt_why_offer(const struct outlook *o,
+                                             const struct offer *offer);

@@ -197,6 +197,7 @@ struct lesson {
     int64_t expected_input, expected_output;
 };
 
+int learnt_family(const struct offer *offer);
 uint64_t mix(uint64_t a, uint64_t b);
 
 /* learn_blocks.c */

@@ -11,6 +11,7 @@
 
 #include "cli/explain.h"
 #include "cli/options.h"
+#include "serve/memory.h"
 
 enum {
     REQUEST_BYTES_MOST = 64 << 20,
@@ -32,14 +33,39 @@ static char *assume(void *self, const struct conf_key_source *from,
 
 static const struct secret_source assumed = {.read = assume};
 
-/* Nothing is known of the world here: all offers are up, none has been
- * seen. */
+/* All offers are up; what answers have taught is known if a proxy has kept
+ * it. */
 static void look(const void *self, const struct offer *offer,
                  struct offer_state *out)
 {
-    (void)self;
-    (void)offer;
+    const struct outlook *const *outlook = self;
+
     *out = (struct offer_state){.available = true, .key_ready = true};
+    if (*outlook)
+        learnt_look(*outlook, offer, out);
+}
+
+static void weigh(const void *self, const struct snapshot *s,
+                  struct verdict *verdicts, uint32_t n)
+{
+    struct outlook *const *outlook = self;
+
+    if (*outlook)
+        learnt_weigh(*outlook, s, verdicts, n);
+}
+
+/* What the proxy of this directory has kept; the file is not touched. */
+static struct outlook *recall(const struct snapshot *s, struct query *q,
+                              int64_t at, struct arena *a)
+{
+    struct learnt *l =
+        memory_read(conf_path(s->conf, s->conf->server.state_dir, a), a);
+
+    if (!l)
+        return NULL;
+    prefix_of_chat(&q->prefix, q->chat, learnt_reference_tokens(q),
+                   learnt_key(l), a);
+    return learnt_prepare(l, learnt_bind(l, s, a), q, at, a);
 }
 
 static bool find_team(const struct snapshot *s, const char *name,
@@ -80,7 +106,9 @@ static bool read_request(struct chat *out, struct arena *a)
 static int explain(const struct args *args, const struct snapshot *s,
                    int64_t at, struct arena *a)
 {
-    struct conditions world = {.now_unix_ms = at, .look = look};
+    struct outlook *outlook = NULL;
+    struct conditions world = {
+        .now_unix_ms = at, .look = look, .weigh = weigh, .self = &outlook};
     struct explanation e = {.snapshot = s, .at_unix_ms = at};
     struct query query;
     struct chat chat;
@@ -90,6 +118,7 @@ static int explain(const struct args *args, const struct snapshot *s,
         return 1;
     query_of_chat(&query, &chat, e.team);
     e.query = &query;
+    e.outlook = outlook = recall(s, &query, at, a);
     decide(&e.decision, s, &query, &world, a);
     if (e.decision.n_verdicts == 0) {
         fprintf(stderr,

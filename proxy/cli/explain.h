@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "routing/decide.h"
+#include "routing/learn.h"
 
 struct explanation {
     const struct snapshot *snapshot;
@@ -11,6 +11,7 @@ struct explanation {
     const struct query *query;
     int64_t at_unix_ms;
     struct decision decision;
+    const struct outlook *outlook; /* NULL: nothing has been learnt */
 };
 
 void explain_table(FILE *to, const struct explanation *e, struct arena *a);

@@ -79,6 +79,9 @@ static void add_verdict(cJSON *list, const struct verdict *v, uint32_t rank)
     tokens = add_object(o, "tokens");
     add_count(tokens, "input", v->expected.input_tokens);
     add_count(tokens, "output", v->expected.output_tokens);
+    add_count(tokens, "cached", v->expected.cached_tokens);
+    if (v->ahead != 0)
+        add_count(o, "ahead_nanos", v->ahead);
     if (!v->cost.row)
         return;
     add_cost(o, &v->cost);

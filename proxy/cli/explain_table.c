@@ -168,6 +168,38 @@ static void print_others(FILE *to, const struct explanation *e)
     }
 }
 
+/* Why it is expected so, where answers have taught something. */
+static void print_reasons(FILE *to, const struct explanation *e)
+{
+    struct learnt_reasons why = learnt_why(e->outlook);
+    const struct decision *d = &e->decision;
+    char ahead[MONEY_TEXT];
+
+    fprintf(to,
+            "\nAnswers to such requests: %.0f tokens, give or take %.0f (%.0f "
+            "seen). It goes on with a chance of %.0f %%.\n",
+            why.answer_tokens, why.answer_spread, why.answers_seen,
+            100 * why.goes_on);
+    if (why.shared_tokens > 0)
+        fprintf(to, "%lld tokens of it are common to %.0f requests.\n",
+                (long long)why.shared_tokens, why.shared_uses);
+    if (why.leader)
+        fprintf(to, "Of this kind of traffic alone, %s costs least%s.\n",
+                why.leader, why.follows ? "; it is followed" : "");
+    for (uint32_t i = 0; i < d->n_listed; i++) {
+        const struct verdict *v = &d->verdicts[i];
+        struct learnt_offer_reasons r = learnt_why_offer(e->outlook, v->offer);
+
+        fprintf(to, "%u  %s: prompt +-%.1f %%", i + 1, v->offer->name,
+                100 * r.tokens_doubt);
+        if (r.held_tokens > 0)
+            fprintf(to, "; %lld tokens cached %.0f s ago, believed to %.0f %%",
+                    (long long)r.held_tokens, r.held_for_s, 100 * r.belief);
+        fprintf(to, "; later turns %s%s\n", v->ahead < 0 ? "-" : "",
+                decimal_text(v->ahead < 0 ? -v->ahead : v->ahead, ahead));
+    }
+}
+
 void explain_table(FILE *to, const struct explanation *e, struct arena *a)
 {
     const struct decision *d = &e->decision;
@@ -181,4 +213,6 @@ void explain_table(FILE *to, const struct explanation *e, struct arena *a)
     if (d->n_listed > 0 && d->n_listed < d->n_verdicts)
         fputc('\n', to);
     print_others(to, e);
+    if (e->outlook)
+        print_reasons(to, e);
 }

@@ -168,7 +168,7 @@ const uint16_t *memory_bind(struct memory *m, const struct snapshot *s,
     return numbers;
 }
 
-const struct learnt *memory_read(const char *dir, struct arena *a)
+struct learnt *memory_read(const char *dir, struct arena *a)
 {
     struct memory *m = arena_alloc(a, sizeof(*m));
     int fd = open(arena_printf(a, "%s/learnt", dir),

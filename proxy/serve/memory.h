@@ -50,4 +50,4 @@ void memory_answered(struct memory *m, const struct lesson *lesson,
 
 /* The file as it is: for commands. In `a`; NULL: there is none, or it is not
  * one of ours. */
-const struct learnt *memory_read(const char *dir, struct arena *a);
+struct learnt *memory_read(const char *dir, struct arena *a);
