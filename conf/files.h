@@ -51,6 +51,12 @@ void budgets_read(const struct load *l, struct conf_team *team,
 const struct node *children(const struct load *l, const struct node *of,
                             enum node_kind kind, const char *what, size_t *n);
 
+/* A team's floor and objectives. */
+void wish_read(const struct load *l, struct conf_wish *wish,
+               const struct node *team);
+
+extern const struct field_table floor_fields, objective_fields;
+
 /* `limits` of a team, a vendor or a model; NULL: none. */
 struct conf_limits limits_read(const struct load *l, const struct node *map);
 

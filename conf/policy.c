@@ -40,6 +40,14 @@ static const struct field team_rows[] = {
     SECTION("vendors", &vendor_rules, "which vendors the team may use"),
     SECTION("models", &model_rules, "which models the team may use"),
     SECTION("price_cap", &caps, "offers that cost more are left out"),
+    FIELD(conf_team, "residency", wish.residency, .kind = FIELD_WORDS,
+          .init = "", .min = 1, .max = 64, .check = check_vendor, .live = true,
+          .help = "regions of vendors that its requests may go to: cn"),
+    BY_HAND("floor", &floor_fields,
+            "what a model must be able to do, asked for or not"),
+    BY_HAND("objective", &objective_fields,
+            "cheapest, or what else counts besides the cost"),
+    BY_HAND("objectives", NULL, "the same of single aliases, by their names"),
     BY_HAND("limits", &limits_fields, "of all its requests together"),
     BY_HAND("key_limits", &limits_fields,
             "of the requests of each of its keys"),
@@ -108,6 +116,7 @@ static void read_team(const struct load *l, struct conf_team *team,
     if (!check_key(n, check_name, "a team", l->diag))
         return;
     fields_read(&team_fields, n, team, l->arena, l->diag);
+    wish_read(l, &team->wish, n);
     team->limits = limits_read(l, node_find(n, "limits"));
     team->key_limits = limits_read(l, node_find(n, "key_limits"));
     if (aliases)

@@ -5,6 +5,7 @@
 #include "base/fatal.h"
 
 #include "routing/sieve.h"
+#include "routing/wish.h"
 
 /*
  * resolve -> for each offer: look, estimate, price, convert -> sieve
@@ -199,7 +200,7 @@ static void line_up(struct decision *d, struct arena *a)
         }
         list[listed++] = (struct place_in_line){
             .unpriced = !v->comparable,
-            .nanos = v->compared.nanos + v->ahead,
+            .nanos = v->compared.nanos + v->time + v->ahead,
             .latency_rank =
                 v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX,
             .at = i,
@@ -212,6 +213,12 @@ static void line_up(struct decision *d, struct arena *a)
     rearrange(d->verdicts, from, d->n_verdicts);
 }
 
+/* Not known is taken for nothing: whoever is new is tried. */
+static int64_t worth_of(int32_t latency_ms, int64_t second_nanos)
+{
+    return (int64_t)((__int128)second_nanos * latency_ms / 1000);
+}
+
 void decide(struct decision *out, const struct snapshot *snapshot,
             const struct query *query, const struct conditions *conditions,
             struct arena *a)
@@ -220,9 +227,13 @@ void decide(struct decision *out, const struct snapshot *snapshot,
         snapshot_resolve(snapshot, query->team, query->asked);
     struct counted counted = {.family = -1};
 
+    const struct conf_team *team = query->team ? query->team->conf : NULL;
+    int64_t second;
+
     *out = (struct decision){0};
     if (set.n == 0)
         return;
+    second = wish_second(team, query->asked);
     out->verdicts = arena_alloc(a, set.n * sizeof(*out->verdicts));
     out->n_verdicts = (uint32_t)set.n;
     for (size_t i = 0; i < set.n; i++) {
@@ -234,6 +245,7 @@ void decide(struct decision *out, const struct snapshot *snapshot,
         };
 
         judge(&out->verdicts[i], &sifting, &counted);
+        out->verdicts[i].time = worth_of(out->verdicts[i].latency_ms, second);
         out->n_listed += out->verdicts[i].why == WHY_LISTED;
     }
     line_up(out, a);

@@ -28,7 +28,7 @@ struct query {
     int64_t max_tokens; /* 0: not asked */
     int64_t n;          /* choices */
     bool stream;
-    enum service_tier tier;  /* the class of service asked for */
+    enum service_tier tier; /* the class of service asked for */
     struct prefix prefix;
     const struct chat *chat; /* what adapters may refuse; NULL in replay */
 };
@@ -63,8 +63,10 @@ struct conditions {
 
 enum why { /* an offer is not on the list; the words stand in decide.c */
     WHY_LISTED,
-    WHY_TEAM,   /* the team may not use it */
-    WHY_NO_KEY, /* no key is configured */
+    WHY_RESIDENCY, /* it computes elsewhere than the team's data may go */
+    WHY_FLOOR,     /* it can do less than the team wants at least */
+    WHY_TEAM,      /* the team may not use it */
+    WHY_NO_KEY,    /* no key is configured */
     WHY_UNPRICED,
     WHY_TOOLS,
     WHY_VISION,
@@ -74,7 +76,7 @@ enum why { /* an offer is not on the list; the words stand in decide.c */
     WHY_OUTPUT,     /* max_tokens is more than it can give */
     WHY_CANNOT_SAY, /* the adapter refuses: see verdict.refusal */
     WHY_PRICE_CAP,
-    WHY_NO_RATE, /* no exchange rate to compare by */
+    WHY_NO_RATE,  /* no exchange rate to compare by */
     WHY_DISABLED, /* by hand, over the admin plane */
     WHY_BREAKER,  /* failing lately */
     WHY_KEYS_COOLING,
@@ -91,6 +93,8 @@ struct verdict {
     struct money compared; /* the same in the snapshot's currency */
     bool comparable;       /* else `compared` is 0 and means nothing */
     int32_t latency_ms;
+    int64_t time;  /* what waiting for it is worth, as the team's objective
+                      says: nanos of the snapshot's currency */
     int64_t ahead; /* what this choice will cost later, more than another;
                       nanos of the snapshot's currency, may be negative */
 };
@@ -105,11 +109,12 @@ enum {
 };
 
 /* All that query->asked may mean, each with a verdict: the listed ones by
- * compared cost and what lies ahead (those without a price, if the policy lists them at all,
- * behind the rest), then latency (unknown: last), then name; the others behind
- * them in the snapshot's order, each with the first reason that holds. An
- * offer that is out shows what it would have cost, where that is known.
- * Nobody called so: no verdicts. Everything lives in `a`. */
+ * compared cost, what their time is worth and what lies ahead (those without
+ * a price, if the policy lists them at all, behind the rest), then latency
+ * (unknown: last), then name; the others behind them in the snapshot's order,
+ * each with the first reason that holds. An offer that is out shows what it
+ * would have cost, where that is known. Nobody called so: no verdicts.
+ * Everything lives in `a`. */
 void decide(struct decision *out, const struct snapshot *snapshot,
             const struct query *query, const struct conditions *conditions,
             struct arena *a);

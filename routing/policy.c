@@ -3,6 +3,7 @@
 #include "routing/compile.h"
 #include "routing/match.h"
 #include "routing/suggest.h"
+#include "routing/wish.h"
 
 /* A word that means no offer, with the name it may have meant. */
 static void tell_unknown_model(struct compiling *c, const struct conf_word *w)
@@ -112,6 +113,16 @@ static void narrow(struct compiling *c, const struct conf_words *allow,
     }
 }
 
+/* Is there an offer that the team's wishes leave out? */
+static bool wishes_more(const struct compiling *c, const struct conf_team *team)
+{
+    for (uint32_t i = 0; i < c->s->n_offers; i++)
+        if (!wish_residency(team, &c->offers[i]) ||
+            !wish_floor(team, &c->offers[i]))
+            return true;
+    return false;
+}
+
 static const uint64_t *compile_rules(struct compiling *c,
                                      const struct conf_team *team,
                                      uint64_t *bits)
@@ -121,16 +132,21 @@ static const uint64_t *compile_rules(struct compiling *c,
     uint64_t *allowed;
 
     if (r->allow_vendors.n + r->deny_vendors.n + r->allow_models.n +
-            r->deny_models.n ==
-        0)
+                r->deny_models.n ==
+            0 &&
+        !wishes_more(c, team))
         return NULL;
     allowed = arena_alloc(c->arena, words * sizeof(*allowed));
     memset(allowed, 0xff, words * sizeof(*allowed));
     narrow(c, &r->allow_vendors, &r->deny_vendors, match_vendors, allowed,
            bits);
     narrow(c, &r->allow_models, &r->deny_models, match_offers, allowed, bits);
-    for (uint32_t i = 0; i < c->s->n_offers; i++)
+    for (uint32_t i = 0; i < c->s->n_offers; i++) {
+        if (!wish_residency(team, &c->offers[i]) ||
+            !wish_floor(team, &c->offers[i]))
+            allowed[i / 64] &= ~((uint64_t)1 << i % 64);
         left += bits_have(allowed, i);
+    }
     if (left == 0)
         diag_warning(c->diag, &team->place,
                      "the rules of team \"%s\" leave it no model at all",
@@ -159,6 +175,7 @@ void compile_policy(struct compiling *c)
         teams[i].allowed = compile_rules(c, from, bits);
         compile_aliases(c, NAMES_TEAM_ALIAS + (uint32_t)i, from->aliases,
                         from->n_aliases);
+        wish_check(c, &teams[i]);
         compile_budgets(c, &teams[i]);
     }
 }

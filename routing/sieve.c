@@ -2,6 +2,23 @@
 
 #include "base/fatal.h"
 
+#include "routing/wish.h"
+
+static const struct conf_team *conf_of(const struct sifting *s)
+{
+    return s->query->team ? s->query->team->conf : NULL;
+}
+
+static bool out_residency(struct sifting *s)
+{
+    return !wish_residency(conf_of(s), s->offer);
+}
+
+static bool out_floor(struct sifting *s)
+{
+    return !wish_floor(conf_of(s), s->offer);
+}
+
 static bool out_team(struct sifting *s)
 {
     return !team_allows(s->snapshot, s->query->team, s->offer);
@@ -123,6 +140,11 @@ static const struct {
     bool (*is_out)(struct sifting *s);
 } rows[WHY_COUNT] = {
     [WHY_LISTED] = {"listed", "it may serve this request", NULL},
+    [WHY_RESIDENCY] = {"residency",
+                       "the team's data may not go to the vendor's region",
+                       out_residency},
+    [WHY_FLOOR] = {"floor", "it can do less than the team wants at least",
+                   out_floor},
     [WHY_TEAM] = {"team", "the team's rules do not leave it to the team",
                   out_team},
     [WHY_NO_KEY] = {"no_key", "no key is configured for the vendor",

@@ -11,10 +11,16 @@ static bool any(const struct decision *d, enum why why)
     return false;
 }
 
-static bool all(const struct decision *d, enum why a, enum why b)
+/* What the team's own rules keep from it. */
+static bool all_forbidden(const struct decision *d)
 {
+    static const bool forbids[WHY_COUNT] = {[WHY_RESIDENCY] = true,
+                                            [WHY_FLOOR] = true,
+                                            [WHY_TEAM] = true,
+                                            [WHY_PRICE_CAP] = true};
+
     for (uint32_t i = 0; i < d->n_verdicts; i++)
-        if (d->verdicts[i].why != a && d->verdicts[i].why != b)
+        if (!forbids[d->verdicts[i].why])
             return false;
     return true;
 }
@@ -98,7 +104,7 @@ struct refusal refusal_of_decision(struct exchange *x)
     r.error.message = arena_printf(
         x->arena, "No vendor can take this request for `%s` now: %s.", x->asked,
         reasons(x));
-    if (all(d, WHY_TEAM, WHY_PRICE_CAP)) {
+    if (all_forbidden(d)) {
         r.error.status = 403;
         r.error.code = "model_not_allowed";
     } else if (any(d, WHY_BREAKER) || any(d, WHY_KEYS_COOLING) ||

@@ -141,3 +141,36 @@ def test_the_ready_check_and_a_clean_drain(start, sim):
     thread.join()
     assert slow["answer"].events()[-1] == "[DONE]"
     assert [r["status"] for r in proxy.ledger("exchange")][-1] == 200
+
+
+def test_data_stays_in_its_region_and_a_floor_is_kept(start, sim):
+    def residents(proxy):
+        proxy.replace("policy.yaml", "  demo:\n",
+                      "  demo:\n    residency: cn\n    aliases: {pair: [openai/gpt-6-luna, kimi/kimi-k3]}\n")
+    proxy = start(edit=residents)
+    assert chosen(proxy, model="pair")[0] == "kimi"
+    refused = proxy.chat(model="openai/gpt-6-luna")
+    assert refused.status == 403 and refused.json()["error"]["code"] == "model_not_allowed"
+    assert "region" in refused.json()["error"]["message"]
+    assert not sim.bills(vendor="openai")
+    listed = {m["id"] for m in proxy.request("GET", "/v1/models").json()["data"]}
+    assert "kimi/kimi-k3" in listed and not any(m.startswith("openai/") for m in listed)
+    proxy.replace("policy.yaml", "    residency: cn\n", "    floor: {context: 90000000}\n")
+    proxy.reload()
+    wait_for(lambda: proxy.chat(model="pair").status == 403)
+    assert "less than the team wants" in proxy.chat(model="pair").json()["error"]["message"]
+
+
+def test_an_objective_pays_for_time(start, sim):
+    """The cheap one takes half a second; where that is worth more than it saves, the other answers."""
+    def hasty(proxy):
+        proxy.replace("policy.yaml", "  demo:\n",
+                      "  demo:\n    objectives: {fast: {latency: 1 CNY/s}, pair: cheapest}\n    aliases:\n"
+                      "      pair: [deepseek/deepseek-flash, kimi/kimi-k3]\n"
+                      "      fast: [deepseek/deepseek-flash, kimi/kimi-k3]\n")
+    proxy = start(edit=hasty)
+    sim.order("deepseek", first_chunk_ms=500)
+    for model in ("deepseek/deepseek-flash", "kimi/kimi-k3"):      # latencies are learnt
+        assert proxy.chat(model=model, stream=True).status == 200
+    assert chosen(proxy, model="pair")[0] == "deepseek"
+    assert chosen(proxy, model="fast")[0] == "kimi"
