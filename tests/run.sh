@@ -10,6 +10,7 @@
 #   fuzz        each fuzzer for a few seconds on top of its corpus
 #   release     the build people run: unit tests (all million histories
 #               and the benchmark's tools), quickstart
+#   model       the protocol of budgets and leases, by Spin, with its mutants
 #
 # Some tests are about time (a client that left is noticed within 100 ms), and
 # machines are shared: one that fails is run again, twice at most.
@@ -21,7 +22,7 @@ root=$PWD
 out=$root/build/tests
 mkdir -p "$out"
 total_passed=0 total_failed=0
-suites=${*:-format asan tsan tidy fuzz release}
+suites=${*:-format asan tsan tidy fuzz release model}
 
 sh tests/install.sh test || { echo "0 passed, 1 failed"; exit 1; }
 
@@ -129,6 +130,8 @@ for suite in $suites; do
     release)
         build release && units release &&
             check "quickstart" sh conf/quickstart.sh --once ;;
+    model)
+        check "model of budgets" sh tests/model/run.sh ;;
     *) echo "no suite called $suite" >&2; total_failed=$((total_failed + 1)) ;;
     esac
 done
