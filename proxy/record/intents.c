@@ -84,29 +84,28 @@ static bool is_ours(const struct intents_head *h, const char *ledger_id,
                bytes;
 }
 
-static int show(const char *map, int (*each)(void *to, const struct intent *i),
-                void *to)
+static int show(const char *map, const struct intents_reader *reader)
 {
     const struct intents_head *h = (const struct intents_head *)map;
     const struct intent *all = (const struct intent *)(map + HEAD_BYTES);
     size_t n = (size_t)h->n_workers * h->n_intents;
 
     for (size_t i = 0; i < n; i++)
-        if (atomic_load(&all[i].state) != INTENT_FREE && each(to, &all[i]))
+        if (atomic_load(&all[i].state) != INTENT_FREE &&
+            reader->each(reader->to, &all[i]))
             return -1;
     return 0;
 }
 
-bool intents_read(const char *dir, const char *ledger_id, bool *believed,
-                  int (*each)(void *to, const struct intent *intent), void *to,
-                  char *error, size_t error_size)
+bool intents_read(const char *dir, const char *ledger_id,
+                  struct intents_reader *reader, char *error, size_t error_size)
 {
     int fd = open_file(dir, O_RDONLY, error, error_size);
     struct stat st;
     void *map;
     int rc = 0;
 
-    *believed = false;
+    reader->believed = false;
     if (fd < 0)
         return errno == ENOENT;
     if (fstat(fd, &st) || st.st_size < HEAD_BYTES) {
@@ -119,12 +118,10 @@ bool intents_read(const char *dir, const char *ledger_id, bool *believed,
         snprintf(error, error_size, "cannot map intents: %s", strerror(errno));
         return false;
     }
-    *believed = is_ours(map, ledger_id, (size_t)st.st_size);
-    if (*believed)
-        rc = show(map, each, to);
+    reader->believed = is_ours(map, ledger_id, (size_t)st.st_size);
+    if (reader->believed)
+        rc = show(map, reader);
     munmap(map, (size_t)st.st_size);
-    if (rc)
-        snprintf(error, error_size, "what is under way cannot be recovered");
     return rc == 0;
 }
 

@@ -69,12 +69,18 @@ struct intents_head {
     uint32_t version, intent_bytes, n_workers, n_intents;
 };
 
-/* Opens `dir`/intents and shows what an earlier process left there: calls
- * each() for every place that is not free, if the file can be believed:
- * *believed. Makes no change. False: a message. */
-bool intents_read(const char *dir, const char *ledger_id, bool *believed,
-                  int (*each)(void *to, const struct intent *intent), void *to,
-                  char *error, size_t error_size) MUST_CHECK;
+/* Who looks at what an earlier process left. */
+struct intents_reader {
+    int (*each)(void *to, const struct intent *intent);
+    void *to;
+    bool believed; /* told: the file is of this machine's life, and whole */
+};
+
+/* Opens `dir`/intents and calls each() for every place that is not free, if
+ * the file can be believed. Makes no change. False: a message. */
+bool intents_read(const char *dir, const char *ledger_id,
+                  struct intents_reader *reader, char *error,
+                  size_t error_size) MUST_CHECK;
 
 /* Makes the file anew, all places free. */
 struct intents_file *intents_create(const char *dir, const char *ledger_id,

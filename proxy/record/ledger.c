@@ -358,12 +358,11 @@ static int resume_intent(void *to, const struct intent *intent)
 static int resume(struct ledger *l, const char *dir, struct resumed *told)
 {
     struct resuming r = {l, told};
-    bool believed;
+    struct intents_reader reader = {.each = resume_intent, .to = &r};
 
-    if (!intents_read(dir, l->id, &believed, resume_intent, &r, l->problem,
-                      sizeof(l->problem)))
+    if (!intents_read(dir, l->id, &reader, l->problem, sizeof(l->problem)))
         return -1;
-    if (!believed &&
+    if (!reader.believed &&
         ledger_resume_leases(l->db, clock_unix_ms(), told) != SQLITE_OK)
         return fail(l, "charging leases");
     if (ledger_end_leases(l->db) != SQLITE_OK)
