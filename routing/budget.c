@@ -64,7 +64,9 @@ static void compile_budget(struct compiling *c, const struct team *team,
         .cap = {conf->amount_nanos, conf->currency},
     };
     if (b->period != PERIOD_TOTAL) {
-        b->zone = zone_load(conf->zone, c->arena, &why);
+        if (!c->zone || strcmp(c->zone->name, conf->zone) != 0)
+            c->zone = zone_load(conf->zone, c->arena, &why);
+        b->zone = c->zone;
         if (!b->zone)
             diag_error(c->diag, &conf->place, "the zone \"%s\" %s", conf->zone,
                        why);

@@ -13,6 +13,8 @@
  */
 #pragma once
 
+#include "base/zone.h"
+
 #include "conf/conf.h"
 #include "conf/diag.h"
 
@@ -30,6 +32,8 @@ struct compiling {
     struct vendor *vendors;
     struct offer *offers;
     const struct offer **each; /* by index: what offer_sets point into */
+    const struct zone *zone;   /* the last that a budget named: mostly the one
+                                  that the next one does */
 };
 
 void compile_vendors(struct compiling *c);
