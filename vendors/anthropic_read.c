@@ -4,8 +4,8 @@
  *     message_start, content_block_start, _delta, _stop, message_delta,
  *     message_stop: a stream; or one message with the same blocks, whole.
  *
- * A stream's usage counts only once message_delta has told the end's: what
- * stands at its head is a beginning.
+ * A stream tells its usage at the head, and the end's in message_delta: of one
+ * that was cut the former is half the truth, as settle.c knows.
  */
 #include "vendors/anthropic.h"
 
@@ -158,7 +158,6 @@ static void event_tell(struct anthropic_reader *r, const struct found *event)
         if (!within(&inner, event->message))
             return;
         usage_take(r, inner.usage);
-        answer->has_usage = false;
         begin(r, &inner);
         return;
     }

@@ -98,8 +98,9 @@ static void thinking_put(struct writer *w)
     for (size_t k = 0; k < ARRAY_LEN(efforts); k++)
         if (chat_is(chat, CHAT_REASONING_EFFORT, efforts[k].word))
             i = k;
-    budget = efforts[i].budget < w->max_tokens ? efforts[i].budget
-                                               : w->max_tokens - 1;
+    budget = w->max_tokens * 3 / 4; /* the rest is for the answer */
+    budget = budget < efforts[i].budget ? budget : efforts[i].budget;
+    budget = budget > BUDGET_LEAST ? budget : BUDGET_LEAST;
     if (quirk_has(w->manner, QUIRK_THINKING_BUDGET))
         put(w, arena_printf(w->out->arena,
                             "\"thinking\":{\"type\":\"enabled\","

@@ -99,7 +99,7 @@ static void finish(struct mend *m, bool called)
     for (size_t i = 0; i < ARRAY_LEN(finishes); i++)
         if (json_text_is(word, finishes[i].word))
             meaning = finishes[i].meaning;
-    if (called && (json_text_is(word, "stop") || !word.raw.len ||
+    if (called && (json_text_is(word, "stop") || (!word.raw.len && m->quiet) ||
                    (meaning && strcmp(meaning, "stop") == 0)))
         meaning = "tool_calls";
     if (meaning) {
@@ -196,13 +196,37 @@ static void delta(struct mend *m)
         mend_held(m, before);
 }
 
-static int64_t index_of(struct json_scan s, int64_t index)
+static bool is_quiet(struct json_scan *s)
 {
+    struct json_text key, text;
+    bool quiet = true;
+
+    if (json_peek(s) != JSON_OBJECT) {
+        json_skip(s);
+        return true;
+    }
+    for (json_enter(s); json_member(s, &key);) {
+        quiet &= json_peek(s) != JSON_ARRAY;
+        if (json_peek(s) != JSON_STRING || json_text_is(key, "role"))
+            json_skip(s);
+        else if (json_text(s, &text))
+            quiet &= !text.raw.len;
+    }
+    return quiet;
+}
+
+/* The choice's index, and whether it says something, before it is walked. */
+static int64_t choice_look(struct mend *m, int64_t index)
+{
+    struct json_scan s = m->s;
     struct json_text key;
 
+    m->quiet = true;
     for (json_enter(&s); json_member(&s, &key);) {
         if (json_text_is(key, "index") && json_peek(&s) == JSON_NUMBER)
             json_int(&s, &index);
+        else if (json_text_is(key, "delta"))
+            m->quiet = is_quiet(&s);
         else
             json_skip(&s);
     }
@@ -220,7 +244,7 @@ static void choice(struct mend *m, int64_t place)
         json_skip(&m->s);
         return;
     }
-    index = index_of(m->s, place);
+    index = choice_look(m, place);
     if (index < 0 || index >= OPENAI_CHOICES_MAX) {
         json_skip(&m->s);
         return;

@@ -19,7 +19,8 @@ enum {
 
 enum think_state {
     THINK_START,  /* nothing but blanks so far */
-    THINK_WITHIN, /* behind <think> */
+    THINK_OPENED, /* behind <think>: blanks are left out */
+    THINK_WITHIN,
     THINK_BEHIND, /* behind </think>: blanks are left out */
     THINK_OVER,   /* all that comes is the answer */
 };
@@ -56,6 +57,7 @@ struct mend {
     struct mend_choice *choice;
     bool stream;
     bool ended; /* the choice ends with this chunk */
+    bool quiet; /* its delta says nothing */
     bool has_reasoning, has_reasoning_content;
     bool has_content;
 };

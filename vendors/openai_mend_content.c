@@ -172,10 +172,13 @@ static void character(struct mend *m, char byte)
     const char *tag = start ? opening : closing;
     int looks;
 
-    if (c->think == THINK_BEHIND && is_blank(byte))
+    if ((c->think == THINK_BEHIND || c->think == THINK_OPENED) &&
+        is_blank(byte))
         return;
     if (c->think == THINK_BEHIND)
         c->think = THINK_OVER;
+    if (c->think == THINK_OPENED)
+        c->think = THINK_WITHIN;
     if (c->think == THINK_OVER) {
         keep(m, where(m), (struct slice){&byte, 1});
         return;
@@ -183,7 +186,7 @@ static void character(struct mend *m, char byte)
     c->held[c->n_held++] = byte;
     looks = looks_like(c->held, c->n_held, tag);
     if (looks == 2) {
-        c->think = start ? THINK_WITHIN : THINK_BEHIND;
+        c->think = start ? THINK_OPENED : THINK_BEHIND;
         c->n_held = 0;
     } else if (looks == 0 && start) {
         start_over(m);

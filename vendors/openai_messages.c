@@ -248,7 +248,8 @@ static void message_edit(struct walk *w, const struct chat_message *m)
     if (quirk_has(w->manner, QUIRK_TOOL_IDS_NINE))
         ids_put(w, m);
     if (m->role_word == 'a' && !m->reasoning_content &&
-        quirk_has(w->manner, QUIRK_NEEDS_REASONING_CONTENT))
+        quirk_has(w->manner, QUIRK_NEEDS_REASONING_CONTENT) &&
+        !quirk_has(w->manner, QUIRK_MISTRAL_FIELDS))
         reasoning_put(w, m);
     if (m->role_word == 'd' && quirk_has(w->manner, QUIRK_NO_DEVELOPER_ROLE))
         put(w, m->role.at, end_of(m->role), "\"system\"");

@@ -70,7 +70,8 @@ static void stream_options(struct writer *w)
     struct json_scan s;
     struct json_text key;
 
-    if (writer_has(w, QUIRK_NO_STREAM_OPTIONS)) {
+    if (writer_has(w, QUIRK_NO_STREAM_OPTIONS) ||
+        writer_has(w, QUIRK_MISTRAL_FIELDS)) {
         writer_drop(w, CHAT_STREAM_OPTIONS);
         return;
     }

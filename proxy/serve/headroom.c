@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/time.h"
 
 enum {
     UNKNOWN_MS = 1000, /* an empty bucket, and nobody says until when */
@@ -113,13 +114,20 @@ static int64_t take_unit(struct slice s, size_t *at)
     return 0;
 }
 
-/* "6m0s", "20ms", "1.5" (seconds), or an instant in unix s or ms; -1: none. */
+/* "6m0s", "20ms", "1.5" (seconds), or an instant in unix s or ms or as
+ * 2026-11-22T09:00:00Z; -1: none. */
 static int64_t reset_ms(struct slice s)
 {
     const int64_t instant_s = 1000000000, instant_ms = instant_s * 1000;
     int64_t sum = 0, milli;
     size_t at = 0;
+    char text[TIME_TEXT + 8];
 
+    if (s.len < sizeof(text) && memchr(s.bytes, 'T', s.len)) { /* Anthropic */
+        memcpy(text, s.bytes, s.len);
+        text[s.len] = '\0';
+        return time_parse(&sum, text) ? sum - clock_unix_ms() : -1;
+    }
     while (at < s.len) {
         int64_t unit;
 
@@ -154,6 +162,15 @@ int64_t headroom_rest_ms(const struct http_head *head)
     static const char *const names[][2] = {
         {"x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"},
         {"x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"},
+        {"x-ratelimit-remaining", "x-ratelimit-reset"}, /* Moonshot */
+        {"anthropic-ratelimit-requests-remaining",
+         "anthropic-ratelimit-requests-reset"},
+        {"anthropic-ratelimit-tokens-remaining",
+         "anthropic-ratelimit-tokens-reset"},
+        {"anthropic-ratelimit-input-tokens-remaining",
+         "anthropic-ratelimit-input-tokens-reset"},
+        {"anthropic-ratelimit-output-tokens-remaining",
+         "anthropic-ratelimit-output-tokens-reset"},
     };
     int64_t longest = 0;
 

@@ -85,13 +85,29 @@ static int64_t price_instant(const struct exchange *x, const struct attempt *t)
     return x->at_unix_ms;
 }
 
+/* Some vendors tell the usage with each chunk, or half of it at the head: of an
+ * answer that did not end that is the prompt, and the least of the rest. */
+static void so_far(struct usage *u, const struct usage *told)
+{
+    int64_t output = u->output_tokens;
+
+    *u = *told;
+    u->estimated = true;
+    if (u->output_tokens < output)
+        u->output_tokens = output;
+}
+
 /* What the vendor counted, and what it said of how it served; where it said
  * nothing, as it was asked to. */
 static struct usage usage_of(const struct attempt *t)
 {
     const struct answer *a = t->reader ? &t->reader->answer : NULL;
-    struct usage u = a && a->has_usage ? a->usage : estimated_usage(t);
+    bool told = a && a->has_usage;
+    bool half = told && !a->finished && t->maybe_billed;
+    struct usage u = told && !half ? a->usage : estimated_usage(t);
 
+    if (half)
+        so_far(&u, &a->usage);
     u.tier = a && a->has_tier ? a->tier : t->expected.tier;
     u.thinks = t->expected.thinks || u.thinking_tokens > 0;
     return u;

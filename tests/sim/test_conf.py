@@ -132,7 +132,7 @@ def test_the_shipped_configuration_can_be_pointed_at_the_market(tmp_path):
                    for end in ENDS), url
 
 
-ENDS = ("/chat/completions", "/messages", "/v1/messages", "/models/m:generateContent",
+ENDS = ("/chat/completions", "/x2/chat/completions", "/messages", "/v1/messages", "/models/m:generateContent",
         "/v1beta/models/m:generateContent")
 TODAY = "2026-11-22"
 COMPARED = ("input", "cached_input", "output", "input_at_most", "input_below", "output_at_most")

@@ -54,6 +54,29 @@ static void say_it(const struct chat *chat, uint64_t quirks, struct arena *a)
     }
 }
 
+/* In another language: JSON, whatever came in. Arguments of a tool call are
+ * looked into only when they are written. */
+static void translate(const struct chat *chat, const char *adapter,
+                      uint64_t quirks, struct arena *a)
+{
+    const struct manner manner = {
+        .adapter = adapter_find(adapter), .chat_path = "/x", .quirks = quirks};
+    struct json_scan s;
+    struct wire wire;
+    const char *why = NULL;
+    bool refused = manner.adapter->refuses(&manner, chat) != NULL;
+
+    if (manner.adapter->write(&wire, &manner, "v", chat, a, &why)) {
+        check(why != NULL);
+        return;
+    }
+    check(!refused);
+    json_scan_init(&s, join(&wire, a));
+    s.any_bytes = true;
+    json_skip(&s);
+    check(json_end(&s));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint64_t quirks = 0;
@@ -70,6 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(*chat.model && chat.n_messages > 0 && chat.n >= 1);
         say_it(&chat, 0, a);
         say_it(&chat, quirks, a);
+        translate(&chat, "anthropic", quirks, a);
+        translate(&chat, "gemini", quirks, a);
         tokenizer_estimate(0, &chat.text, chat.n_messages, chat.n_images,
                            chat.image_bytes);
     } else {

@@ -106,6 +106,20 @@ static void an_empty_bucket_in_the_headers_rests_the_key(void **state)
                           "x-ratelimit-reset-tokens", "7"),
                      7000);
     assert_int_equal(REST("x-ratelimit-remaining-tokens", "0"), 1000);
+    assert_int_equal(
+        REST("x-ratelimit-remaining", "0", "x-ratelimit-reset", "3"), 3000);
+    assert_int_equal(REST("anthropic-ratelimit-requests-remaining", "0",
+                          "anthropic-ratelimit-requests-reset",
+                          "2999-01-01T00:00:00Z"),
+                     60000);
+    assert_int_equal(REST("anthropic-ratelimit-input-tokens-remaining", "0",
+                          "anthropic-ratelimit-input-tokens-reset",
+                          "2020-01-01T00:00:00Z"),
+                     1000);
+    assert_int_equal(REST("anthropic-ratelimit-tokens-remaining", "1000",
+                          "anthropic-ratelimit-tokens-reset",
+                          "2999-01-01T00:00:00Z"),
+                     0);
     assert_int_equal(REST("x-ratelimit-remaining-tokens", "0",
                           "x-ratelimit-reset-tokens", "soon"),
                      1000);
