@@ -288,7 +288,11 @@ static int64_t wait_of(struct slice text)
 void complaint_tell(const struct complaint *c, struct reader *r)
 {
     r->answer.fault = complaint_fault(c, r->manner);
-    r->answer.retry_after_ms =
-        c->retry_after_ms ? c->retry_after_ms : wait_of(c->message.raw);
+    r->answer.retry_after_ms = c->retry_after_ms;
+    r->answer.error = (struct slice){"", 0};
+    if (!c->message.raw.len)
+        return;
+    if (!c->retry_after_ms)
+        r->answer.retry_after_ms = wait_of(c->message.raw);
     r->answer.error = redact(r->arena, c->message, COMPLAINT_TEXT_MAX);
 }

@@ -75,9 +75,10 @@ static struct json_text text_of(struct slice quoted)
     struct json_text text = {{"", 0}, false};
     struct json_scan s;
 
+    if (!quoted.len)
+        return text;
     scan(&s, quoted);
-    if (quoted.len)
-        json_text(&s, &text);
+    json_text(&s, &text);
     return text;
 }
 

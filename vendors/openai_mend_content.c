@@ -207,9 +207,11 @@ static void let_go(struct mend *m)
 /* What `text` and `thought` hold, as JSON's insides. */
 static void quote(struct mend *m, struct buf *b)
 {
-    struct slice quoted =
-        json_quote(m->in->reader.arena, (struct slice){b->bytes, b->len});
+    struct slice quoted;
 
+    if (!b->len)
+        return;
+    quoted = json_quote(m->in->reader.arena, all_of(b));
     clear(b);
     keep(m, b, (struct slice){quoted.bytes + 1, quoted.len - 2});
 }
