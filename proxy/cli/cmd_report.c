@@ -96,11 +96,12 @@ static int add_up(struct report_call *c)
 {
     const struct conf *conf = c->report.snapshot->conf;
     const char *dir = conf_path(conf, conf->server.state_dir, c->arena);
+    const struct ledger_span span = {c->told.from_unix_ms, c->told.to_unix_ms};
     char error[ERROR_TEXT];
 
     report_begin(&c->report);
-    if (ledger_report(dir, c->told.from_unix_ms, c->told.to_unix_ms, report_add,
-                      &c->report, error, sizeof(error)) < 0) {
+    if (ledger_report(dir, span, report_add, &c->report, error, sizeof(error)) <
+        0) {
         fprintf(stderr, "bijia report: %s\n", error);
         return 1;
     }

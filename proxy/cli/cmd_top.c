@@ -51,8 +51,9 @@ static int look(const struct top *t)
     r->by = t->by;
     r->zone = t->zone;
     report_begin(r);
-    rc = ledger_report(t->state_dir, now - t->window_ms, INT64_MAX, report_add,
-                       r, error, sizeof(error));
+    rc = ledger_report(t->state_dir,
+                       (struct ledger_span){now - t->window_ms, INT64_MAX},
+                       report_add, r, error, sizeof(error));
     if (rc >= 0) {
         report_end(r);
         report_sort(r);

@@ -83,16 +83,16 @@ static void take_row(struct ledger_report_row *row, sqlite3_stmt *stmt)
     take_attempt(row, &t);
 }
 
-static int read_rows(sqlite3 *db, int64_t from, int64_t until,
+static int read_rows(sqlite3 *db, struct ledger_span span,
                      ledger_report_each *each, void *to)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(db, rows, sizeof(rows), &stmt, NULL);
 
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(stmt, 1, from);
+        rc = sqlite3_bind_int64(stmt, 1, span.from_ms);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(stmt, 2, until);
+        rc = sqlite3_bind_int64(stmt, 2, span.to_ms);
     while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         struct ledger_report_row row;
 
@@ -104,9 +104,9 @@ static int read_rows(sqlite3 *db, int64_t from, int64_t until,
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int ledger_report(const char *state_dir, int64_t from_unix_ms,
-                  int64_t to_unix_ms, ledger_report_each *each, void *to,
-                  char *error, size_t error_size)
+int ledger_report(const char *state_dir, struct ledger_span span,
+                  ledger_report_each *each, void *to, char *error,
+                  size_t error_size)
 {
     char path[PATH_MAX];
     sqlite3 *db = NULL;
@@ -119,7 +119,7 @@ int ledger_report(const char *state_dir, int64_t from_unix_ms,
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(db, BUSY_MS);
     if (rc == SQLITE_OK)
-        rc = read_rows(db, from_unix_ms, to_unix_ms, each, to);
+        rc = read_rows(db, span, each, to);
     if (rc != SQLITE_OK)
         snprintf(error, error_size, "%s: %s", path, sqlite3_errmsg(db));
     sqlite3_close(db);

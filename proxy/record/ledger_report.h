@@ -31,8 +31,12 @@ struct ledger_report_row {
 
 typedef void ledger_report_each(void *to, const struct ledger_report_row *row);
 
-/* Those of exchanges in [from, to), oldest first. 0, or -1 and a message; 1:
+struct ledger_span { /* unix ms, [from, to) */
+    int64_t from_ms, to_ms;
+};
+
+/* Those of exchanges in the span, oldest first. 0, or -1 and a message; 1:
  * there is no ledger yet. */
-int ledger_report(const char *state_dir, int64_t from_unix_ms,
-                  int64_t to_unix_ms, ledger_report_each *each, void *to,
-                  char *error, size_t error_size) MUST_CHECK;
+int ledger_report(const char *state_dir, struct ledger_span span,
+                  ledger_report_each *each, void *to, char *error,
+                  size_t error_size) MUST_CHECK;

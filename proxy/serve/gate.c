@@ -82,40 +82,43 @@ static void find_limits(struct exchange *x)
 bool gate_enter(struct exchange *x, struct refusal *out)
 {
     struct gate *g = &x->gate;
-    struct barred b = {LIMIT_FREE, 0, 0, 0};
+    enum limit_bar bar = LIMIT_FREE;
+    int64_t wait_ms = 0;
+    int n = 0;
 
     find_limits(x);
-    for (; b.at < GATE_LIMITS && !b.bar; b.at++)
-        b.bar = limit_enter(g->limits[b.at], now_of(x), &b.wait_ms);
-    if (!b.bar) {
+    while (n < GATE_LIMITS &&
+           !(bar = limit_enter(g->limits[n], now_of(x), &wait_ms)))
+        n++;
+    if (n == GATE_LIMITS) {
         g->entered = true;
         return true;
     }
-    b.at--;
-    for (int i = 0; i < b.at; i++) {
-        limit_leave(g->limits[i]);
-        limit_return(g->limits[i]);
+    *out = refusal_of(x, &(struct barred){bar, n, wait_ms, 0});
+    while (n-- > 0) {
+        limit_leave(g->limits[n]);
+        limit_return(g->limits[n]);
     }
-    *out = refusal_of(x, &b);
     return false;
 }
 
 bool gate_tokens(struct exchange *x, int64_t tokens, struct refusal *out)
 {
     struct gate *g = &x->gate;
-    struct barred b = {LIMIT_FREE, 0, 0, tokens};
+    enum limit_bar bar = LIMIT_FREE;
+    int64_t wait_ms = 0;
+    int n = 0;
 
-    for (; b.at < GATE_LIMITS && !b.bar; b.at++)
-        b.bar =
-            limit_take_tokens(g->limits[b.at], tokens, now_of(x), &b.wait_ms);
-    if (!b.bar) {
+    while (n < GATE_LIMITS && !(bar = limit_take_tokens(g->limits[n], tokens,
+                                                        now_of(x), &wait_ms)))
+        n++;
+    if (n == GATE_LIMITS) {
         g->tokens = tokens;
         return true;
     }
-    b.at--;
-    for (int i = 0; i < b.at; i++)
-        limit_settle(g->limits[i], tokens, 0);
-    *out = refusal_of(x, &b);
+    *out = refusal_of(x, &(struct barred){bar, n, wait_ms, tokens});
+    while (n-- > 0)
+        limit_settle(g->limits[n], tokens, 0);
     return false;
 }
 
