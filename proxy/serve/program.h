@@ -28,7 +28,7 @@ struct program {
     struct feed *feed; /* of prices */
     struct loop_timer deadline, saving;
     struct memory *memory; /* what has been learnt */
-    struct watch keys; /* keys.yaml: a key is made or revoked */
+    struct watch keys;     /* keys.yaml: a key is made or revoked */
     bool draining;
     int64_t began_ms;    /* loop time */
     struct arena *arena; /* texts of the first edition that must last */

@@ -22,13 +22,13 @@ struct worker {
     struct http_site site;
     struct http_server *server;
     struct upstream *upstream;
-    struct recorder *recorder; /* shared */
-    struct health *health;     /* shared */
-    struct quotas *quotas;     /* shared */
-    struct memory *memory;     /* shared */
-    struct edition *edition;   /* new requests begin with it */
-    struct http_limits limits; /* of that edition; the server reads it */
-    struct exchange *waiting;  /* for a lease */
+    struct recorder *recorder;   /* shared */
+    struct health *health;       /* shared */
+    struct quotas *quotas;       /* shared */
+    struct memory *memory;       /* shared */
+    struct edition *edition;     /* new requests begin with it */
+    struct http_limits limits;   /* of that edition; the server reads it */
+    struct exchange *waiting;    /* for a lease */
     struct tally_requests tally; /* main reads it */
     bool draining;
     uint32_t turn;           /* rotates keys */
