@@ -4,7 +4,7 @@
 
 #include "routing/learn_parts.h"
 
-static const uint64_t MAGIC = UINT64_C(0x31616e7261656a62);
+static const uint64_t magic_word = UINT64_C(0x31616e7261656a62);
 
 const struct learnt_limits learnt_limits_small = {
     .blocks = 1 << 16,
@@ -45,7 +45,7 @@ struct learnt *learnt_init(void *bytes, struct learnt_limits limits,
 {
     struct learnt *l = bytes;
 
-    l->magic = MAGIC;
+    l->magic = magic_word;
     l->bytes = learnt_bytes(limits);
     l->limits = limits;
     memcpy(l->key, key, sizeof(l->key));
@@ -287,8 +287,9 @@ static bool has_sound_indices(struct learnt *l)
 
 bool learnt_is_sound(struct learnt *l, size_t len, struct learnt_limits limits)
 {
-    if (len != learnt_bytes(limits) || l->magic != MAGIC || l->bytes != len ||
-        l->limits.blocks != limits.blocks || l->limits.tails != limits.tails ||
+    if (len != learnt_bytes(limits) || l->magic != magic_word ||
+        l->bytes != len || l->limits.blocks != limits.blocks ||
+        l->limits.tails != limits.tails ||
         l->blocks_at != aligned(sizeof(*l)) ||
         l->tails_at !=
             l->blocks_at + aligned(limits.blocks * sizeof(struct block)) ||

@@ -79,7 +79,7 @@ struct lesson *learnt_sent(struct learnt *l, struct outlook *o,
                            struct arena *a);
 
 /* It answered with `usage`, which cost `nanos` of the snapshot's currency. */
-void learnt_answered(struct learnt *l, const struct lesson *lesson,
+void learnt_answered(struct learnt *l, const struct lesson *x,
                      const struct usage *usage, int64_t nanos);
 
 /* A learnt that was read from a file, `len` bytes: is it one of ours, of these

@@ -35,8 +35,10 @@ static int log2_bucket(float x, float from, int most)
 {
     int b = 0;
 
-    for (; b < most - 1 && x >= from; x /= 2)
+    while (b < most - 1 && x >= from) {
+        x /= 2;
         b++;
+    }
     return b;
 }
 

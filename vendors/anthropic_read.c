@@ -63,11 +63,9 @@ static void found_read(struct found *f, struct json_scan *s)
 
         while (i < ARRAY_LEN(members) && !json_text_is(key, members[i].name))
             i++;
-        if (i == ARRAY_LEN(members))
-            json_skip(s);
-        else if (members[i].value)
+        if (i < ARRAY_LEN(members) && members[i].value)
             json_value(s, members[i].value);
-        else if (json_peek(s) == JSON_STRING)
+        else if (i < ARRAY_LEN(members) && json_peek(s) == JSON_STRING)
             json_text(s, members[i].text);
         else
             json_skip(s);

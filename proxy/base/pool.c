@@ -91,6 +91,7 @@ void *pool_take(struct pool *p)
     if (!p->holes)
         dig(p);
     hole = p->holes;
+    ENSURE(hole);
     p->holes = hole->next;
     p->n_out++;
     return memset(hole, 0, p->size);

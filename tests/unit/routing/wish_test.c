@@ -1,5 +1,6 @@
-#include "unit/routing/fixture.h"
 #include "routing/match.h"
+
+#include "unit/routing/fixture.h"
 
 static const char vendors[] =
     "vendors:\n"
