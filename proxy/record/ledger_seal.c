@@ -116,7 +116,8 @@ static void chain(struct seal *s)
         unsigned char so_far[DIGEST_BYTES], row[DIGEST_BYTES];
     } link;
 
-    qsort(s->rows, s->n_rows, DIGEST_BYTES, compare);
+    if (s->n_rows)
+        qsort(s->rows, s->n_rows, DIGEST_BYTES, compare);
     memcpy(link.so_far, s->before, DIGEST_BYTES);
     memset(link.row, 0, DIGEST_BYTES);
     for (int i = 0; i < 8; i++)

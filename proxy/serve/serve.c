@@ -75,7 +75,7 @@ static void take(void *arg)
 
     worker_take_edition(t->worker, t->edition);
     if (t->tls)
-        http_server_tls(t->worker->server, t->tls);
+        worker_take_tls(t->worker, t->tls);
     arena_free(t->arena);
 }
 
@@ -266,7 +266,7 @@ static void prepare_process(void)
     setrlimit(RLIMIT_CORE, &none); /* keys must not end in a core file */
 }
 
-static bool open_listeners(struct program *p, struct tls_context *tls[])
+static bool open_listeners(struct program *p)
 {
     const struct conf_words *listen =
         &p->edition->snapshot->conf->server.listen;
@@ -282,7 +282,7 @@ static bool open_listeners(struct program *p, struct tls_context *tls[])
                          listen->items[i].text, error);
                 return false;
             }
-            worker_listen(&p->workers[w], fd, tls[w]);
+            worker_listen(&p->workers[w], fd);
         }
     }
     return true;
@@ -383,7 +383,9 @@ static bool begin(struct program *p)
     for (int i = 0; i < p->n_workers; i++)
         worker_init(&p->workers[i], i, p->recorder, p->health, p->quotas,
                     p->memory, p->edition);
-    return open_listeners(p, tls);
+    for (int i = 0; i < p->n_workers; i++)
+        p->workers[i].tls = tls[i];
+    return open_listeners(p);
 }
 
 static void end(struct program *p)

@@ -29,14 +29,22 @@ void worker_init(struct worker *w, int index, struct recorder *recorder,
     w->server = http_server_new(w->loop, &w->limits, &w->site);
 }
 
-void worker_listen(struct worker *w, int fd, struct tls_context *tls)
+void worker_take_tls(struct worker *w, struct tls_context *tls)
 {
-    http_server_listen(w->server, fd, tls);
+    http_server_tls(w->server, tls);
+    tls_context_free(w->tls); /* connections keep what they need of it */
+    w->tls = tls;
+}
+
+void worker_listen(struct worker *w, int fd)
+{
+    http_server_listen(w->server, fd, w->tls);
 }
 
 void worker_fini(struct worker *w)
 {
     http_server_free(w->server);
+    tls_context_free(w->tls);
     w->server = NULL; /* what was posted may still look */
     upstream_free(w->upstream);
     while (w->n_spare > 0)

@@ -20,6 +20,7 @@ struct worker {
     int index;
     struct loop *loop;
     struct http_site site;
+    struct tls_context *tls; /* of new connections; NULL: plain */
     struct http_server *server;
     struct upstream *upstream;
     struct recorder *recorder;   /* shared */
@@ -40,7 +41,9 @@ struct worker {
 void worker_init(struct worker *w, int index, struct recorder *recorder,
                  struct health *health, struct quotas *quotas,
                  struct memory *memory, struct edition *edition);
-void worker_listen(struct worker *w, int fd, struct tls_context *tls);
+void worker_listen(struct worker *w, int fd);
+/* New connections use `tls` from here on; it is the worker's then. */
+void worker_take_tls(struct worker *w, struct tls_context *tls);
 void worker_fini(struct worker *w); /* after its loop has ended */
 
 /* From here on requests begin with `edition` (whose reference is taken
