@@ -222,7 +222,8 @@ static enum fault refusal_end(struct intake *in)
 {
     struct complaint c = {.status = in->reader.status};
 
-    if (!complaint_read(&c, (struct slice){in->whole.bytes, in->whole.len}))
+    if (in->whole.len &&
+        !complaint_read(&c, (struct slice){in->whole.bytes, in->whole.len}))
         c = (struct complaint){.status = in->reader.status};
     return intake_complain(in, &c);
 }
