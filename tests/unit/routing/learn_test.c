@@ -108,7 +108,7 @@ static void a_tokenizer_that_counts_more_is_learnt_within_ten_answers(void **u)
 
     (void)u;
     for (int i = 0; i < 10; i++)
-        d = play(&s, &q, 1.4, 100, true);
+        play(&s, &q, 1.4, 100, true);
     d = play(&s, &q, 1.4, 100, true);
     for (uint32_t i = 0; i < d.n_listed; i++)
         if (d.verdicts[i].offer == &s.snapshot->offers[0])
