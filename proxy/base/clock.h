@@ -1,4 +1,10 @@
-/* clock.h - the two clocks: one for timers, one for prices and logs. */
+/*
+ * clock.h - the two clocks: one for timers, one for prices and logs.
+ *
+ * In debug builds the second one can be set by tests while they run: if
+ * BIJIA_CLOCK names a file, its first eight bytes (an integer as this machine
+ * writes it) are milliseconds that are added.
+ */
 #pragma once
 
 #include <stdint.h>

@@ -396,9 +396,28 @@ const char *ledger_id(const struct ledger *l)
     return l->id;
 }
 
+int ledger_note_time(struct ledger *l, int64_t unix_ms)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc =
+        l->db ? sqlite3_prepare_v2(l->db,
+                                   "INSERT INTO meta VALUES('high_ms', ?1) "
+                                   "ON CONFLICT(name) DO UPDATE SET value = ?1",
+                                   -1, &stmt, NULL)
+              : SQLITE_ERROR;
+
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, unix_ms);
+        rc = sqlite3_step(stmt);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? 0 : fail(l, "noting the time");
+}
+
 int64_t ledger_high_ms(struct ledger *l)
 {
-    int64_t high = ask(l, "SELECT coalesce(max(window_ms), 0) FROM account");
+    int64_t high = ask(l, "SELECT coalesce((SELECT value FROM meta WHERE name ="
+                          " 'high_ms'), max(window_ms), 0) FROM account");
 
     return high > 0 ? high : 0;
 }

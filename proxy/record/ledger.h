@@ -45,7 +45,9 @@ int ledger_resume(struct ledger *l, const char *dir,
 int ledger_rest(struct ledger *l) MUST_CHECK;
 
 const char *ledger_id(const struct ledger *l);
-/* The latest window that any account ever had: time does not go back. */
+/* The time that was noted last, within a batch or at rest; of an older ledger
+ * the latest window. See purses_time(). */
+int ledger_note_time(struct ledger *l, int64_t unix_ms) MUST_CHECK;
 int64_t ledger_high_ms(struct ledger *l);
 
 /* Rolls back; unless the ledger was only busy or the disk full, opens the

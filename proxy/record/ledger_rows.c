@@ -46,6 +46,23 @@ const char *const ledger_steps[] = {
     "CREATE TABLE seal (n INTEGER PRIMARY KEY, n_rows INTEGER NOT NULL,"
     " hash BLOB NOT NULL) STRICT;"
     "ALTER TABLE attempt ADD COLUMN seal INTEGER;",
+    /* warnings that were given: once for each fraction of an account */
+    "CREATE TABLE warning (account INTEGER NOT NULL,"
+    " fraction_nanos INTEGER NOT NULL," /* 1,000,000,000 is all of it */
+    " at_unix_ms INTEGER NOT NULL, spent_nanos INTEGER NOT NULL,"
+    " cap_nanos INTEGER NOT NULL, PRIMARY KEY(account, fraction_nanos)"
+    ") STRICT, WITHOUT ROWID;"
+    /* requests that limits refused: these have no other row */
+    "CREATE TABLE limited (hour_unix_ms INTEGER NOT NULL,"
+    " team TEXT NOT NULL, key_id TEXT NOT NULL, n INTEGER NOT NULL,"
+    " PRIMARY KEY(hour_unix_ms, team, key_id)) STRICT, WITHOUT ROWID;"
+    /* what was removed from the chain's beginning: ledger_prune.h */
+    "CREATE TABLE checkpoint (n INTEGER PRIMARY KEY," /* the last seal of it */
+    " hash BLOB NOT NULL, before_unix_ms INTEGER NOT NULL,"
+    " at_unix_ms INTEGER NOT NULL,"
+    " n_exchanges INTEGER NOT NULL," /* these four: all that ever were */
+    " n_attempts INTEGER NOT NULL, cny_nanos INTEGER NOT NULL,"
+    " usd_nanos INTEGER NOT NULL, seal INTEGER NOT NULL) STRICT;",
 };
 /* clang-format on */
 

@@ -1,7 +1,9 @@
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
+#include "base/log.h"
 
 #include "record/purse_state.h"
 
@@ -105,10 +107,21 @@ int64_t purses_time(struct purses *p, int64_t unix_ms)
 {
     int64_t high = atomic_load_explicit(&p->high_ms, memory_order_relaxed);
 
-    while (unix_ms > high)
-        if (atomic_compare_exchange_weak(&p->high_ms, &high, unix_ms))
+    while (unix_ms > high || high - unix_ms > TIME_BACK_MOST_MS)
+        if (atomic_compare_exchange_weak(&p->high_ms, &high, unix_ms)) {
+            if (unix_ms < high)
+                log_line(LOG_WARN, "clock",
+                         "back_ms=%" PRId64 " note=\"too far to have been "
+                         "right before: windows go by it again\"",
+                         high - unix_ms);
             return unix_ms;
+        }
     return high;
+}
+
+int64_t purses_high(const struct purses *p)
+{
+    return atomic_load_explicit(&p->high_ms, memory_order_relaxed);
 }
 
 /* --- accounts, under the purse's lock ---------------------------------------

@@ -32,6 +32,7 @@ enum {
     CLAIMS_MOST = 8,        /* accounts of one request */
     ACCOUNTS_MOST = 262144, /* of one team, in memory at once */
     PURSE_WARNINGS_MOST = 8,
+    TIME_BACK_MOST_MS = 48 * 3600 * 1000,
 };
 
 enum account_scope {
@@ -96,8 +97,14 @@ void purses_free(struct purses *p);
 struct purse *purses_find(struct purses *p, const char *team);
 const char *purse_team(const struct purse *purse);
 
-/* The time by which windows are told: never goes back. */
+/* The time by which windows are told and keys expire. It does not go back with
+ * the clock, it stands still until the clock has caught up: a window once left
+ * is not opened again. Only a clock that is TIME_BACK_MOST_MS behind is
+ * believed, since then what it said before was wrong, and would hold all in one
+ * window for as long; windows are found again with what was spent in them. */
 int64_t purses_time(struct purses *p, int64_t unix_ms);
+/* What it told last. */
+int64_t purses_high(const struct purses *p);
 
 /* From all of `claims` or none. */
 enum take purse_take(struct purse *purse, const struct claim *claims,

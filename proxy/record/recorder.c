@@ -49,6 +49,7 @@ enum {
     REMIND_MS = 60 * 1000,    /* between lines about one long failure */
     FAREWELL_MS = 30 * 1000,  /* see recorder_free() */
     SWEEP_MS = 60 * 1000,     /* between looks for idle accounts */
+    NOTE_MS = 60 * 1000,      /* between notes of the time */
     LEASE_MS = 5 * 60 * 1000, /* an idle account keeps its lease so long */
 };
 
@@ -67,7 +68,7 @@ struct recorder {
     struct slip **batch; /* one list for each tray */
     struct ledger *ledger;
     struct charging charging; /* of the batch */
-    int64_t swept_at_ms;
+    int64_t swept_at_ms, noted_at_ms;
     struct routing_log log;
     bool failed; /* the batch, at its last try */
     int64_t failed_at_ms, told_at_ms;
@@ -221,6 +222,24 @@ static int release_snapshot(struct recorder *r, int w, struct receipt *receipt)
     return 0;
 }
 
+static int64_t time_now(struct recorder *r)
+{
+    return purses_time(r->purses, clock_unix_ms());
+}
+
+/* So that a restart knows a clock that was set back. */
+static int note_time(struct recorder *r)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (r->noted_at_ms && now_ms - r->noted_at_ms < NOTE_MS)
+        return 0;
+    if (ledger_note_time(r->ledger, time_now(r)))
+        return -1;
+    r->noted_at_ms = now_ms;
+    return 0;
+}
+
 static int try_ledger(struct recorder *r)
 {
     if (r->failed && ledger_recover(r->ledger))
@@ -228,7 +247,7 @@ static int try_ledger(struct recorder *r)
     charging_again(&r->charging);
     FAILPOINT("begin_before");
     if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger) ||
-        charging_move(&r->charging, r->ledger))
+        charging_move(&r->charging, r->ledger) || note_time(r))
         return -1;
     FAILPOINT("commit_before");
     if (ledger_commit(r->ledger))
@@ -344,7 +363,8 @@ static void *run(void *arg)
             if (!ending)
                 rest(r, GATHER_MS);
         } else if (ending) {
-            if (!r->failed && ledger_rest(r->ledger))
+            if (!r->failed && (ledger_rest(r->ledger) ||
+                               ledger_note_time(r->ledger, time_now(r))))
                 note_failure(r);
             return NULL;
         } else {

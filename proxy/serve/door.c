@@ -38,7 +38,9 @@ static bool key_is_good(const struct worker *w, const struct team_key *key,
 
     if (atomic_load_explicit(&l->revoked, memory_order_relaxed))
         return false;
-    if (key->expires_ms == INT64_MAX || key->expires_ms > clock_unix_ms())
+    if (key->expires_ms == INT64_MAX ||
+        key->expires_ms >
+            purses_time(recorder_purses(w->recorder), clock_unix_ms()))
         return true;
     out->message = "This API key has expired. `bijia keys rotate ID` makes "
                    "its successor.";

@@ -214,7 +214,7 @@ static void rows_survive_a_restart(void **state)
     r = receipt(b);
     assert_int_equal(write_batch(b, &r, 1), 0);
     assert_int_equal(ledger_ask(b->dir, "SELECT count(*) FROM exchange"), 2);
-    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 2);
+    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 3);
 }
 
 /* The rows of what is on the disk, were the power cut now. */
@@ -409,6 +409,19 @@ static void what_was_committed_survives_kill_9(void **state)
     assert_true(rows > 0);
 }
 
+static void the_time_it_noted_outlives_it(void **state)
+{
+    struct bench *b = *state;
+
+    assert_int_equal(ledger_high_ms(b->ledger), 0);
+    assert_int_equal(ledger_note_time(b->ledger, 1795338000123), 0);
+    assert_int_equal(ledger_note_time(b->ledger, 1795338000100), 0);
+    ledger_close(b->ledger);
+    b->ledger = ledger_open(b->dir, b->error, sizeof(b->error));
+    assert_non_null(b->ledger);
+    assert_int_equal(ledger_high_ms(b->ledger), 1795338000100);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -430,6 +443,7 @@ int main(void)
         TEST(a_failing_checkpoint_loses_nothing),
         TEST(a_lock_held_by_others_is_waited_out),
         TEST(what_was_committed_survives_kill_9),
+        TEST(the_time_it_noted_outlives_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

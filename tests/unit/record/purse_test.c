@@ -485,12 +485,29 @@ static void time_never_goes_back(void **state)
     purses_free(p);
 }
 
+static void a_clock_that_was_far_ahead_is_not_believed_for_ever(void **state)
+{
+    static const int64_t now_ms = 1795338000000, day_ms = 24 * 3600 * 1000LL;
+    struct purses *p = purses_new(nobody, NULL);
+
+    (void)state;
+    assert_int_equal(purses_time(p, now_ms + 2 * day_ms), now_ms + 2 * day_ms);
+    assert_int_equal(purses_time(p, now_ms), now_ms + 2 * day_ms);
+    assert_int_equal(purses_time(p, now_ms + 400 * day_ms),
+                     now_ms + 400 * day_ms);
+    assert_int_equal(purses_time(p, now_ms), now_ms);
+    assert_int_equal(purses_time(p, now_ms - 1), now_ms);
+    assert_int_equal(purses_high(p), now_ms);
+    purses_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_histories_keep_the_invariants),
         cmocka_unit_test(each_shortcut_breaks_an_invariant),
         cmocka_unit_test(time_never_goes_back),
+        cmocka_unit_test(a_clock_that_was_far_ahead_is_not_believed_for_ever),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
