@@ -29,7 +29,7 @@ enum import_format {
 enum {
     IMPORT_TIERS_MOST = 5,
     IMPORT_ROWS_MOST = IMPORT_TIERS_MOST + 1,
-    IMPORT_LINE = 512,
+    IMPORT_LINE = 1024,
 };
 
 bool import_format_find(enum import_format *out, const char *name) MUST_CHECK;
@@ -39,8 +39,10 @@ const char *import_format_name(enum import_format format);
 struct import_price {
     const char *provider, *model; /* as the catalogue calls them */
     struct place place;
-    const char *as_of; /* NULL: it does not say */
-    const char *why;   /* it cannot be taken; NULL: it can */
+    const char *as_of;            /* NULL: it does not say */
+    const char *origin;           /* where it has it from; NULL: not said */
+    const struct node *also_when; /* rules for its other names; or NULL */
+    const char *why;              /* it cannot be taken; NULL: it can */
     const struct conf_price *rows;
     size_t n_rows;
     const struct import_price *next;
@@ -51,11 +53,22 @@ struct import {
     size_t n;
 };
 
-/* Reads the catalogue's tree; texts live in `a`. Prices by date are those of
- * `now_ms`. False: it has not the shape of that format. */
+/* Reads the catalogue's tree, which must stay; texts live in `a`. Prices by
+ * date are those of `now_ms`. False: it has not the shape of that format. */
 bool import_read(struct import *out, enum import_format format,
                  const struct node *root, int64_t now_ms,
                  struct arena *a) MUST_CHECK;
+
+enum import_name {
+    IMPORT_NAME_SAME,
+    IMPORT_NAME_LETTERS, /* but for capitals: GLM-5.3, glm-5.3 */
+    IMPORT_NAME_RULES,   /* the catalogue says that it means this one too */
+    IMPORT_NAMES,        /* not one */
+};
+
+/* Does the catalogue mean `model`, as surely as `how` says? */
+bool import_names(const struct import_price *p, const char *model,
+                  enum import_name how);
 
 /* A number such as 2.5e-07 times 10^`power`, in whole units, half up. False:
  * none, negative, or more than a million of a currency in nanos. */
@@ -78,14 +91,32 @@ enum import_verdict {
 const char *import_verdict_name(enum import_verdict v); /* "cheaper" */
 bool import_held(enum import_verdict v);
 
-/* What a catalogue says of one of our offers. */
+/* What a catalogue says of one of our offers. Of its rows and of ours those
+ * for short prompts; or, where others are why it is held back, these. */
 struct import_finding {
     const struct offer *offer;
     const struct import_price *price; /* NULL: gone */
+    const struct conf_price *row;     /* NULL: none that can be taken */
     const struct price_row *before;   /* of the book, now; NULL: none */
+    int64_t beyond_tokens;            /* 0: short prompts */
     enum import_verdict verdict;
     bool by_hand; /* prices.yaml has its own, which stays */
 };
+
+/* One price of both rows, in nanos of USD. */
+struct import_part {
+    const char *what; /* "cached" */
+    int64_t before, now;
+};
+
+enum {
+    IMPORT_PARTS_MOST = 6,
+};
+
+/* What both rows say: how many. */
+size_t import_parts(struct import_part parts[IMPORT_PARTS_MOST],
+                    const struct import_finding *f, const struct snapshot *s,
+                    int64_t now_ms);
 
 struct import_report {
     struct import_finding *findings; /* in the order of our offers */

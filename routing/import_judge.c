@@ -2,16 +2,14 @@
  * import_judge.c - which of our offers a catalogue means, and whether what it
  * says of them is believed.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "routing/board.h"
 #include "routing/import.h"
 
 enum {
-    NAME_BYTES = 512,
-    JUMP = 5,            /* times */
+    JUMP = 5, /* times */
+    EDGES_MOST = 32,
     SLIP_PERCENT = 15,   /* so near to the exchange rate is no accident */
     ALIKE_PERMILLE = 20, /* in another currency: the same */
     PERCENT = 100,
@@ -28,6 +26,7 @@ static const struct {
 } homes[] = {
     {"deepseek", "api.deepseek.com"},
     {"openai", "api.openai.com"},
+    {"azure", ".openai.azure.com"}, /* each account has a host of its own */
     {"anthropic", "api.anthropic.com"},
     {"google", "generativelanguage.googleapis.com"},
     {"gemini", "generativelanguage.googleapis.com"},
@@ -47,6 +46,8 @@ static const struct {
     {"minimax-cn", "api.minimaxi.com"},
     {"minimax", "api.minimax.io"},
     {"stepfun", "api.stepfun.com"},
+    {"stepfun-ai", "api.stepfun.ai"},
+    {"tencent-tokenhub", "tokenhub.tencentmaas.com"},
     {"siliconflow-cn", "api.siliconflow.cn"},
     {"siliconflow", "api.siliconflow.com"},
     {"volcengine", "ark.cn-beijing.volces.com"},
@@ -99,6 +100,16 @@ static bool paired(const struct conf_words *pairs, const char *provider,
     return any;
 }
 
+/* A home that begins with a dot is all hosts below it. */
+static bool lives_at(const struct vendor *v, const char *home)
+{
+    size_t len = strlen(v->host), end = strlen(home);
+
+    if (*home != '.')
+        return strcmp(v->host, home) == 0;
+    return len > end && strcmp(v->host + len - end, home) == 0;
+}
+
 static bool means(const struct conf_words *pairs, const char *provider,
                   const struct vendor *v)
 {
@@ -108,20 +119,9 @@ static bool means(const struct conf_words *pairs, const char *provider,
         return is;
     for (size_t i = 0; i < ARRAY_LEN(homes); i++)
         if (strcmp(homes[i].provider, provider) == 0 &&
-            strcmp(homes[i].host, v->host) == 0)
+            lives_at(v, homes[i].host))
             return true;
     return false;
-}
-
-static const struct offer *find_offer(const struct snapshot *s,
-                                      const struct vendor *v, const char *model)
-{
-    char name[NAME_BYTES];
-    struct offer_set set;
-
-    snprintf(name, sizeof(name), "%s/%s", v->name, model);
-    set = snapshot_resolve(s, NULL, name);
-    return set.n == 1 && set.offers[0]->vendor == v ? set.offers[0] : NULL;
 }
 
 /* --- belief --------------------------------------------------------------- */
@@ -133,14 +133,6 @@ struct judging {
     int64_t usd_cny_nanos; /* 0: the book has no rate */
 };
 
-static int64_t in_usd(const struct judging *j, struct rate rate,
-                      enum currency currency)
-{
-    struct money m = {rate.nanos_per_mtok, currency};
-
-    return price_convert(&m, j->s, m, CURRENCY_USD, j->now_ms) ? m.nanos : 0;
-}
-
 /* Is a / b within some percent of r (in nanos)? */
 static bool near(int64_t a, int64_t b, int64_t r)
 {
@@ -151,15 +143,15 @@ static bool near(int64_t a, int64_t b, int64_t r)
            left <= right * (PERCENT + SLIP_PERCENT);
 }
 
-/* Both prices are off by the exchange rate, the same way. */
-static bool slipped(const struct judging *j, const int64_t now[2],
-                    const int64_t before[2])
+/* Input and output are off by the exchange rate, the same way. */
+static bool slipped(const struct judging *j, const struct import_part *p)
 {
     int64_t r = j->usd_cny_nanos;
 
     return r > 0 &&
-           ((near(now[0], before[0], r) && near(now[1], before[1], r)) ||
-            (near(before[0], now[0], r) && near(before[1], now[1], r)));
+           ((near(p[0].now, p[0].before, r) &&
+             near(p[1].now, p[1].before, r)) ||
+            (near(p[0].before, p[0].now, r) && near(p[1].before, p[1].now, r)));
 }
 
 static bool jumped(int64_t now, int64_t before)
@@ -179,18 +171,16 @@ static int compare(int64_t now, int64_t before, bool same_currency)
     return (now > before) - (now < before);
 }
 
+/* What differs between f->row and f->before. */
 static enum import_verdict compare_all(const struct judging *j,
-                                       const struct price_row *before,
-                                       const struct conf_price *now)
+                                       const struct import_finding *f)
 {
-    const struct rate was[] = {before->input, before->output, before->cached},
-                      is[] = {now->input, now->output, now->cached};
-    bool cached = before->conf->has_cached && now->has_cached; /* both say */
-    bool same = before->currency == CURRENCY_USD, up = false, down = false;
+    bool same = f->before->currency == CURRENCY_USD, up = false, down = false;
+    struct import_part parts[IMPORT_PARTS_MOST];
+    size_t n = import_parts(parts, f, j->s, j->now_ms);
 
-    for (size_t i = 0; i < ARRAY_LEN(was) - !cached; i++) {
-        int64_t b = in_usd(j, was[i], before->currency);
-        int c = compare(is[i].nanos_per_mtok, b, same);
+    for (size_t i = 0; i < n; i++) {
+        int c = compare(parts[i].now, parts[i].before, same);
 
         up = up || c > 0;
         down = down || c < 0;
@@ -219,50 +209,154 @@ static bool peer_slipped(const struct judging *j, const struct import_price *p)
     return false;
 }
 
-static enum import_verdict judge(const struct judging *j,
+/* Prices that nobody may believe without looking: f->row's against f->before's
+ * at some length. IMPORT_SAME: there are none. */
+static enum import_verdict doubt(const struct judging *j,
                                  const struct import_finding *f)
 {
-    const struct conf_price *row = f->price->rows;
+    struct import_part parts[IMPORT_PARTS_MOST];
     const struct price_row *b = f->before;
-    int64_t now[2], before[2];
+    size_t n;
+
+    if ((f->row->input.nanos_per_mtok == 0 ||
+         f->row->output.nanos_per_mtok == 0) &&
+        !(b && b->conf->free))
+        return IMPORT_HELD_ZERO;
+    if (!b)
+        return IMPORT_SAME;
+    n = import_parts(parts, f, j->s, j->now_ms);
+    if (slipped(j, parts))
+        return IMPORT_HELD_SLIP;
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].now != parts[i].before &&
+            jumped(parts[i].now, parts[i].before))
+            return IMPORT_HELD_JUMP;
+    return IMPORT_SAME;
+}
+
+static bool row_takes(const struct conf_price *row, int64_t tokens)
+{
+    return (!row->input_at_most || tokens <= row->input_at_most) &&
+           (!row->input_below || tokens < row->input_below);
+}
+
+/* Both rows for a prompt of that length; false: the catalogue has none. */
+static bool look_at(struct import_finding *f, const struct judging *j,
+                    int64_t tokens)
+{
+    const struct usage usage = {.input_tokens = tokens,
+                                .output_tokens = sample.output_tokens};
+
+    for (size_t i = 0; i < f->price->n_rows; i++)
+        if (row_takes(&f->price->rows[i], tokens)) {
+            f->row = &f->price->rows[i];
+            f->before = price_row_at(f->offer, j->now_ms, &usage);
+            return true;
+        }
+    return false;
+}
+
+/* The lengths at which either's price changes. */
+static size_t edges_of(int64_t edges[EDGES_MOST],
+                       const struct import_finding *f)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->price->n_rows; i++) {
+        const struct conf_price *row = &f->price->rows[i];
+
+        if (row->input_at_most || row->input_below)
+            edges[n++] =
+                row->input_at_most ? row->input_at_most : row->input_below - 1;
+    }
+    for (size_t i = 0; i < f->offer->n_rows && n < EDGES_MOST; i++)
+        if (f->offer->rows[i].input_most < INT64_MAX)
+            edges[n++] = f->offer->rows[i].input_most;
+    return n;
+}
+
+/* Vendors and catalogues differ in whether an edge belongs to the tier below
+ * or above it: that one token is not looked at. */
+static bool is_looked_at(const int64_t *edges, size_t n, size_t i)
+{
+    for (size_t k = 0; k < n; k++)
+        if (edges[k] == edges[i] + 1 || (k < i && edges[k] == edges[i]))
+            return false;
+    return edges[i] >= sample.input_tokens;
+}
+
+/* Long prompts: a tier may differ, or jump, alone. The first that does is what
+ * the finding then shows. */
+static enum import_verdict judge_tiers(struct import_finding *f,
+                                       const struct judging *j,
+                                       enum import_verdict base)
+{
+    int64_t edges[EDGES_MOST];
+    size_t n = edges_of(edges, f);
+    struct import_finding shown = *f;
+
+    for (size_t i = 0; i < n; i++) {
+        enum import_verdict v;
+
+        if (!is_looked_at(edges, n, i) || !look_at(f, j, edges[i] + 1))
+            continue;
+        f->beyond_tokens = edges[i];
+        v = doubt(j, f);
+        if (v != IMPORT_SAME) /* tiers are no slips of a currency */
+            return v == IMPORT_HELD_SLIP ? IMPORT_HELD_JUMP : v;
+        v = f->before ? compare_all(j, f) : IMPORT_SAME;
+        if (v != IMPORT_SAME && base == IMPORT_SAME)
+            shown = *f;
+        if (v != IMPORT_SAME)
+            base = base == IMPORT_SAME || base == v ? v : IMPORT_MIXED;
+    }
+    *f = shown;
+    return base;
+}
+
+static enum import_verdict judge(const struct judging *j,
+                                 struct import_finding *f)
+{
+    const struct price_row *b = f->before;
+    enum import_verdict v;
 
     if (f->price->n_rows == 0)
         return IMPORT_UNREADY;
-    now[0] = row->input.nanos_per_mtok;
-    now[1] = row->output.nanos_per_mtok;
-    if ((now[0] == 0 || now[1] == 0) && !(b && b->conf->free))
-        return IMPORT_HELD_ZERO;
-    if (!b)
-        return j->usd_cny_nanos > 0 && peer_slipped(j, f->price)
-                   ? IMPORT_HELD_SLIP
-                   : IMPORT_NEW;
-    before[0] = in_usd(j, b->input, b->currency);
-    before[1] = in_usd(j, b->output, b->currency);
-    if (slipped(j, now, before))
-        return IMPORT_HELD_SLIP;
-    if ((jumped(now[0], before[0]) || jumped(now[1], before[1])) &&
-        (now[0] != before[0] || now[1] != before[1]))
-        return IMPORT_HELD_JUMP;
-    return compare_all(j, b, row);
+    v = doubt(j, f);
+    if (v == IMPORT_SAME)
+        v = judge_tiers(f, j, b ? compare_all(j, f) : IMPORT_SAME);
+    if (b || import_held(v))
+        return v;
+    return j->usd_cny_nanos > 0 && peer_slipped(j, f->price) ? IMPORT_HELD_SLIP
+                                                             : IMPORT_NEW;
 }
 
 /* --- all offers ----------------------------------------------------------- */
+
+static const struct import_price *price_of(const struct offer *o,
+                                           const struct judging *j,
+                                           const struct conf_words *pairs)
+{
+    for (int how = 0; how < IMPORT_NAMES; how++)
+        for (const struct import_price *p = j->import->first; p; p = p->next)
+            if (import_names(p, o->model, (enum import_name)how) &&
+                means(pairs, p->provider, o->vendor))
+                return p;
+    return NULL;
+}
 
 static void find_price(struct import_finding *f, const struct judging *j,
                        const struct conf_words *pairs)
 {
     const struct offer *o = f->offer;
 
-    for (const struct import_price *p = j->import->first; p; p = p->next) {
-        if (strcmp(p->model, o->model) != 0 ||
-            !means(pairs, p->provider, o->vendor))
-            continue;
-        f->price = p;
-        f->before = price_row_at(o, j->now_ms, &sample);
-        f->by_hand = o->priced && !o->priced->imported;
-        f->verdict = judge(j, f);
+    f->price = price_of(o, j, pairs);
+    if (!f->price)
         return;
-    }
+    f->row = f->price->rows;
+    f->before = price_row_at(o, j->now_ms, &sample);
+    f->by_hand = o->priced && !o->priced->imported;
+    f->verdict = judge(j, f);
 }
 
 /* Did an earlier import of this format bring its price? */
@@ -282,19 +376,27 @@ static int64_t exchange_rate(const struct snapshot *s, int64_t now_ms)
     return price_convert(&one, s, one, CURRENCY_CNY, now_ms) ? one.nanos : 0;
 }
 
+static bool is_found(const struct import_report *r,
+                     const struct import_price *p)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->findings[i].price == p)
+            return true;
+    return false;
+}
+
 /* Models of vendors that we have, which we do not sell. */
-static size_t count_unmatched(const struct judging *j,
+static size_t count_unmatched(const struct import_report *r,
+                              const struct judging *j,
                               const struct conf_words *pairs)
 {
     size_t n = 0;
 
     for (const struct import_price *p = j->import->first; p; p = p->next)
         for (size_t i = 0; i < j->s->n_vendors; i++) {
-            const struct vendor *v = &j->s->vendors[i];
-
-            if (!means(pairs, p->provider, v))
+            if (!means(pairs, p->provider, &j->s->vendors[i]))
                 continue;
-            n += !find_offer(j->s, v, p->model);
+            n += !is_found(r, p);
             break;
         }
     return n;
@@ -327,5 +429,5 @@ void import_judge(struct import_report *out, const struct snapshot *s,
                           f->verdict != IMPORT_UNREADY &&
                           !import_held(f->verdict) && !f->by_hand;
     }
-    out->n_unmatched = count_unmatched(&j, source->pairs);
+    out->n_unmatched = count_unmatched(out, &j, source->pairs);
 }

@@ -95,11 +95,11 @@ void reading_figure(int64_t *out, struct reading *r, const struct node *n,
 
 void reading_figures(int64_t figures[FIGURES], struct reading *r,
                      const struct node *map, const struct spelling *words,
-                     size_t n, int power)
+                     size_t n)
 {
     for (size_t i = 0; i < n; i++)
         reading_figure(&figures[words[i].figure], r,
-                       node_find(map, words[i].word), power);
+                       node_find(map, words[i].word), words[i].power);
 }
 
 void reading_begin(struct reading *r)
@@ -166,6 +166,7 @@ static struct conf_price row_of(const int64_t f[FIGURES])
         .has_cache_write = said(f, CACHE_WRITE),
         .has_cache_write_1h = said(f, CACHE_WRITE_1H),
         .has_thinking = said(f, THINKING) && f[THINKING] != f[OUTPUT],
+        .fee_nanos = f[FEE] > 0 ? f[FEE] : 0,
         .free = f[INPUT] == 0 || f[OUTPUT] == 0,
     };
 
@@ -198,6 +199,7 @@ static void rows_of(struct import_price *p, struct reading *r, struct arena *a)
         struct conf_price *row = &rows[p->n_rows++];
 
         *row = row_of(now);
+        row->factors = r->factors;
         if (i == r->n_tiers)
             break;
         if (r->tiers[i].edge_is_in)
@@ -210,16 +212,23 @@ static void rows_of(struct import_price *p, struct reading *r, struct arena *a)
     }
 }
 
-void catalogue_put(struct catalogue *c, const char *provider, const char *model,
-                   const struct node *at, const char *as_of, struct reading *r)
+static const char *kept(struct arena *a, const char *text)
+{
+    return text ? arena_strndup(a, text, strlen(text)) : NULL;
+}
+
+void catalogue_put(struct catalogue *c, const struct listed *m,
+                   struct reading *r)
 {
     struct import_price *p = arena_alloc(c->arena, sizeof(*p));
 
     *p = (struct import_price){
-        .provider = arena_strndup(c->arena, provider, strlen(provider)),
-        .model = arena_strndup(c->arena, model, strlen(model)),
-        .place = at->key ? at->key_place : at->place,
-        .as_of = as_of ? arena_strndup(c->arena, as_of, strlen(as_of)) : NULL,
+        .provider = kept(c->arena, m->provider),
+        .model = kept(c->arena, m->model),
+        .place = m->at->key ? m->at->key_place : m->at->place,
+        .as_of = kept(c->arena, m->as_of),
+        .origin = kept(c->arena, m->origin),
+        .also_when = m->also_when,
     };
     rows_of(p, r, c->arena);
     *c->end = p;

@@ -16,13 +16,18 @@ enum figure {
     CACHE_WRITE_1H,
     OUTPUT,
     THINKING,
+    FEE, /* of a request, in nanos */
     FIGURES,
 };
 
+/* A catalogue's unit as the power of ten that makes nanos, of a million tokens
+ * or of a request, of it. */
 enum {
     NOT_SAID = -1,
-    PER_MTOK = 9,   /* to nanos of a price per million */
-    PER_TOKEN = 15, /* the same of a price per token */
+    PER_MTOK = 9,
+    PER_TOKEN = 15,
+    PER_REQUEST = 9,
+    PER_1K_REQUESTS = 6,
 };
 
 struct tier {
@@ -36,12 +41,23 @@ struct reading {
     int64_t base[FIGURES];
     struct tier tiers[IMPORT_TIERS_MOST];
     size_t n_tiers;
+    struct conf_factors factors;
     const char *why;
 };
 
 struct spelling {
     const char *word;
     enum figure figure;
+    int power; /* PER_MTOK ... */
+};
+
+/* One model of a catalogue, and what is known of it beside its prices. */
+struct listed {
+    const char *provider, *model;
+    const struct node *at;
+    const char *as_of;            /* NULL: not said */
+    const char *origin;           /* where it was read; NULL: not said */
+    const struct node *also_when; /* rules that tell its other names, or NULL */
 };
 
 struct catalogue {
@@ -63,15 +79,15 @@ void reading_figure(int64_t *out, struct reading *r, const struct node *n,
                     int power);
 void reading_figures(int64_t figures[FIGURES], struct reading *r,
                      const struct node *map, const struct spelling *words,
-                     size_t n, int power);
+                     size_t n);
 
 /* The tier that begins at `edge`, made if there is none. NULL: there cannot
  * be one, and `why` says so. */
 struct tier *reading_tier(struct reading *r, int64_t edge, bool edge_is_in);
 
 /* The model is read: its rows go to the catalogue. */
-void catalogue_put(struct catalogue *c, const char *provider, const char *model,
-                   const struct node *at, const char *as_of, struct reading *r);
+void catalogue_put(struct catalogue *c, const struct listed *m,
+                   struct reading *r);
 
 /* One for each shape. */
 void shape_models_dev(struct catalogue *c, const struct node *root);

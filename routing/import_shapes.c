@@ -8,8 +8,11 @@
  *                 input_cost_per_token_above_200k_tokens ...}}      per token
  *   openrouter    {data: [{id, pricing: {prompt, completion,
  *                 input_cache_read, overrides: [{min_prompt_tokens}]}}]}
- *   genai-prices  [{id, models: [{id, prices: {input_mtok: 2 or {base, tiers:
- *                 [{start, price}]}}}]}], or one provider's file    per 1M
+ *   genai-prices  [{id, models: [{id, match, prices: {input_mtok: 2 or {base,
+ *                 tiers: [{start, price}]}}}]}], or one provider's file per 1M
+ *
+ * A price that they say and that cannot be taken (of some hours, say) leaves
+ * its model out: half a price is a wrong one.
  */
 #include <string.h>
 
@@ -22,12 +25,14 @@ enum {
     OVER_200K = 200000,
 };
 
+static const int64_t factor_most = INT64_C(100) * NANOS_PER_UNIT;
+
 /* --- models.dev ----------------------------------------------------------- */
 
 static const struct spelling dev_words[] = {
-    {"input", INPUT},        {"output", OUTPUT},
-    {"cache_read", CACHED},  {"cache_write", CACHE_WRITE},
-    {"reasoning", THINKING},
+    {"input", INPUT, PER_MTOK},        {"output", OUTPUT, PER_MTOK},
+    {"cache_read", CACHED, PER_MTOK},  {"cache_write", CACHE_WRITE, PER_MTOK},
+    {"reasoning", THINKING, PER_MTOK},
 };
 
 static void dev_tiers(struct reading *r, const struct node *cost)
@@ -50,14 +55,14 @@ static void dev_tiers(struct reading *r, const struct node *cost)
         tier = reading_tier(r, size, false);
         if (tier)
             reading_figures(tier->figures, r, t, dev_words,
-                            ARRAY_LEN(dev_words), PER_MTOK);
+                            ARRAY_LEN(dev_words));
     }
     if (list || !over || over->kind != NODE_MAP)
         return;
     tier = reading_tier(r, OVER_200K, false);
     if (tier)
-        reading_figures(tier->figures, r, over, dev_words, ARRAY_LEN(dev_words),
-                        PER_MTOK);
+        reading_figures(tier->figures, r, over, dev_words,
+                        ARRAY_LEN(dev_words));
 }
 
 void shape_models_dev(struct catalogue *c, const struct node *root)
@@ -73,10 +78,15 @@ void shape_models_dev(struct catalogue *c, const struct node *root)
             if (!m->key || !cost || cost->kind != NODE_MAP)
                 continue;
             reading_begin(&r);
-            reading_figures(r.base, &r, cost, dev_words, ARRAY_LEN(dev_words),
-                            PER_MTOK);
+            reading_figures(r.base, &r, cost, dev_words, ARRAY_LEN(dev_words));
             dev_tiers(&r, cost);
-            catalogue_put(c, p->key, m->key, m, NULL, &r);
+            catalogue_put(
+                c,
+                &(struct listed){.provider = p->key,
+                                 .model = m->key,
+                                 .at = m,
+                                 .origin = reading_text(node_find(p, "doc"))},
+                &r);
         }
     }
 }
@@ -84,12 +94,13 @@ void shape_models_dev(struct catalogue *c, const struct node *root)
 /* --- litellm -------------------------------------------------------------- */
 
 static const struct spelling lite_words[] = {
-    {"input_cost_per_token", INPUT},
-    {"output_cost_per_token", OUTPUT},
-    {"cache_read_input_token_cost", CACHED},
-    {"cache_creation_input_token_cost", CACHE_WRITE},
-    {"cache_creation_input_token_cost_above_1hr", CACHE_WRITE_1H},
-    {"output_cost_per_reasoning_token", THINKING},
+    {"input_cost_per_token", INPUT, PER_TOKEN},
+    {"output_cost_per_token", OUTPUT, PER_TOKEN},
+    {"cache_read_input_token_cost", CACHED, PER_TOKEN},
+    {"cache_creation_input_token_cost", CACHE_WRITE, PER_TOKEN},
+    {"cache_creation_input_token_cost_above_1hr", CACHE_WRITE_1H, PER_TOKEN},
+    {"output_cost_per_reasoning_token", THINKING, PER_TOKEN},
+    {"input_cost_per_request", FEE, PER_REQUEST},
 };
 
 /* "input_cost_per_token_above_200k_tokens": the figure, and 200000. */
@@ -150,9 +161,41 @@ static void lite_ranges(struct reading *r, const struct node *list)
                 return;
             figures = tier->figures;
         }
-        reading_figures(figures, r, n, lite_words, ARRAY_LEN(lite_words),
-                        PER_TOKEN);
+        reading_figures(figures, r, n, lite_words, ARRAY_LEN(lite_words));
     }
+}
+
+/* What "input_cost_per_token_flex" is of "input_cost_per_token", in nanos, if
+ * that of the output is the same; else 0. */
+static int64_t lite_factor(const struct reading *r, const struct node *model,
+                           const char *input, const char *output)
+{
+    const int64_t list[] = {r->base[INPUT], r->base[OUTPUT]};
+    const char *text[] = {reading_text(node_find(model, input)),
+                          reading_text(node_find(model, output))};
+    __int128 factor[ARRAY_LEN(list)];
+
+    for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+        int64_t its;
+
+        if (!text[i] || list[i] <= 0 ||
+            !import_number(&its, text[i], PER_TOKEN))
+            return 0;
+        factor[i] = ((__int128)its * NANOS_PER_UNIT + list[i] / 2) / list[i];
+    }
+    return factor[0] == factor[1] && factor[0] <= factor_most
+               ? (int64_t)factor[0]
+               : 0;
+}
+
+static void lite_factors(struct reading *r, const struct node *m)
+{
+    r->factors.flex = lite_factor(r, m, "input_cost_per_token_flex",
+                                  "output_cost_per_token_flex");
+    r->factors.priority = lite_factor(r, m, "input_cost_per_token_priority",
+                                      "output_cost_per_token_priority");
+    r->factors.batch = lite_factor(r, m, "input_cost_per_token_batches",
+                                   "output_cost_per_token_batches");
 }
 
 void shape_litellm(struct catalogue *c, const struct node *root)
@@ -169,24 +212,34 @@ void shape_litellm(struct catalogue *c, const struct node *root)
             model[strlen(provider)] == '/')
             model += strlen(provider) + 1;
         reading_begin(&r);
-        reading_figures(r.base, &r, m, lite_words, ARRAY_LEN(lite_words),
-                        PER_TOKEN);
+        reading_figures(r.base, &r, m, lite_words, ARRAY_LEN(lite_words));
         if (ranges && ranges->kind == NODE_LIST)
             lite_ranges(&r, ranges);
         else
             lite_tiers(&r, m);
-        catalogue_put(c, provider, model, m, NULL, &r);
+        lite_factors(&r, m);
+        if (node_find(m, "off_peak_pricing"))
+            r.why = "a price of its own at some hours";
+        catalogue_put(
+            c,
+            &(struct listed){.provider = provider,
+                             .model = model,
+                             .at = m,
+                             .origin = reading_text(node_find(m, "source"))},
+            &r);
     }
 }
 
 /* --- openrouter ----------------------------------------------------------- */
 
 static const struct spelling router_words[] = {
-    {"prompt", INPUT},
-    {"completion", OUTPUT},
-    {"input_cache_read", CACHED},
-    {"input_cache_write", CACHE_WRITE},
-    {"internal_reasoning", THINKING},
+    {"prompt", INPUT, PER_TOKEN},
+    {"completion", OUTPUT, PER_TOKEN},
+    {"input_cache_read", CACHED, PER_TOKEN},
+    {"input_cache_write", CACHE_WRITE, PER_TOKEN},
+    {"input_cache_write_1h", CACHE_WRITE_1H, PER_TOKEN},
+    {"internal_reasoning", THINKING, PER_TOKEN},
+    {"request", FEE, PER_REQUEST},
 };
 
 static void router_overrides(struct reading *r, const struct node *list)
@@ -202,7 +255,7 @@ static void router_overrides(struct reading *r, const struct node *list)
         tier = reading_tier(r, least, true);
         if (tier)
             reading_figures(tier->figures, r, n, router_words,
-                            ARRAY_LEN(router_words), PER_TOKEN);
+                            ARRAY_LEN(router_words));
     }
 }
 
@@ -219,21 +272,26 @@ void shape_openrouter(struct catalogue *c, const struct node *root)
             continue;
         reading_begin(&r);
         reading_figures(r.base, &r, pricing, router_words,
-                        ARRAY_LEN(router_words), PER_TOKEN);
+                        ARRAY_LEN(router_words));
         overrides = node_find(pricing, "overrides");
         if (overrides && overrides->kind == NODE_LIST)
             router_overrides(&r, overrides);
-        catalogue_put(c, "openrouter", id, m, NULL, &r);
+        catalogue_put(
+            c, &(struct listed){.provider = "openrouter", .model = id, .at = m},
+            &r);
     }
 }
 
 /* --- genai-prices --------------------------------------------------------- */
 
 static const struct spelling genai_words[] = {
-    {"input_mtok", INPUT},
-    {"output_mtok", OUTPUT},
-    {"cache_read_mtok", CACHED},
-    {"cache_write_mtok", CACHE_WRITE},
+    {"input_mtok", INPUT, PER_MTOK},
+    {"output_mtok", OUTPUT, PER_MTOK},
+    {"cache_read_mtok", CACHED, PER_MTOK},
+    {"cache_write_mtok", CACHE_WRITE, PER_MTOK},
+    {"cache_write_1h_mtok", CACHE_WRITE_1H, PER_MTOK},
+    {"output_reasoning_mtok", THINKING, PER_MTOK},
+    {"requests_kcount", FEE, PER_1K_REQUESTS},
 };
 
 static void genai_figure(struct reading *r, const struct spelling *word,
@@ -245,7 +303,7 @@ static void genai_figure(struct reading *r, const struct spelling *word,
 
     if (n->kind == NODE_MAP)
         n = node_find(n, "base");
-    reading_figure(&r->base[word->figure], r, n, PER_MTOK);
+    reading_figure(&r->base[word->figure], r, n, word->power);
     for (const struct node *t = tiers ? tiers->child : NULL; t; t = t->next) {
         if (!reading_count(&start, node_find(t, "start"))) {
             r->why = "a tier without its start";
@@ -254,7 +312,7 @@ static void genai_figure(struct reading *r, const struct spelling *word,
         tier = reading_tier(r, start, false);
         if (tier)
             reading_figure(&tier->figures[word->figure], r,
-                           node_find(t, "price"), PER_MTOK);
+                           node_find(t, "price"), word->power);
     }
 }
 
@@ -278,9 +336,10 @@ static const struct node *genai_dated(struct reading *r,
     return best;
 }
 
-static void genai_model(struct catalogue *c, const char *provider,
+static void genai_model(struct catalogue *c, const struct node *provider,
                         const struct node *m)
 {
+    const struct node *urls = node_find(provider, "pricing_urls");
     const char *id = reading_text(node_find(m, "id"));
     const struct node *prices = node_find(m, "prices");
     struct reading r;
@@ -296,8 +355,16 @@ static void genai_model(struct catalogue *c, const char *provider,
         if (n)
             genai_figure(&r, &genai_words[i], n);
     }
-    catalogue_put(c, provider, id, m,
-                  reading_text(node_find(m, "prices_checked")), &r);
+    catalogue_put(c,
+                  &(struct listed){
+                      .provider = reading_text(node_find(provider, "id")),
+                      .model = id,
+                      .at = m,
+                      .as_of = reading_text(node_find(m, "prices_checked")),
+                      .origin = reading_text(urls ? urls->child : NULL),
+                      .also_when = node_find(m, "match"),
+                  },
+                  &r);
 }
 
 static void genai_provider(struct catalogue *c, const struct node *p)
@@ -307,7 +374,7 @@ static void genai_provider(struct catalogue *c, const struct node *p)
 
     for (const struct node *m = id && models ? models->child : NULL; m;
          m = m->next)
-        genai_model(c, id, m);
+        genai_model(c, p, m);
 }
 
 void shape_genai_prices(struct catalogue *c, const struct node *root)

@@ -14,6 +14,7 @@ enum {
     DAY_CHARS = sizeof("2026-11-22") - 1,
     CHANGE_BYTES = 128,
     TENTHS_OF_PERCENT = 1000,
+    MILLIONTH = 1000, /* nanos */
 };
 
 /* --- a line for people ---------------------------------------------------- */
@@ -26,25 +27,60 @@ static int64_t convert(const struct snapshot *s, int64_t nanos,
     return price_convert(&m, s, m, CURRENCY_USD, now_ms) ? m.nanos : 0;
 }
 
-/* "2.50 -> 2.00 in (-20.0%)" */
-static const char *change(char text[CHANGE_BYTES], const char *what,
-                          int64_t before, int64_t now)
+size_t import_parts(struct import_part parts[IMPORT_PARTS_MOST],
+                    const struct import_finding *f, const struct snapshot *s,
+                    int64_t now_ms)
+{
+    const struct conf_price *now = f->row;
+    const struct price_row *b = f->before;
+
+    const struct {
+        const char *what;
+        bool is_said;
+        int64_t before, now;
+    } all[] = {
+        {"in", true, b->input.nanos_per_mtok, now->input.nanos_per_mtok},
+        {"out", true, b->output.nanos_per_mtok, now->output.nanos_per_mtok},
+        {"cached", b->conf->has_cached && now->has_cached,
+         b->cached.nanos_per_mtok, now->cached.nanos_per_mtok},
+        {"written", b->conf->has_cache_write && now->has_cache_write,
+         b->cache_write.nanos_per_mtok, now->cache_write.nanos_per_mtok},
+        {"thinking", b->conf->has_thinking && now->has_thinking,
+         b->thinking.nanos_per_mtok, now->thinking.nanos_per_mtok},
+        {"a request", b->fee_nanos || now->fee_nanos, b->fee_nanos,
+         now->fee_nanos},
+    };
+
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i].is_said)
+            parts[n++] = (struct import_part){
+                all[i].what, convert(s, all[i].before, b->currency, now_ms),
+                all[i].now};
+    return n;
+}
+
+/* "2.50 -> 2.00 in (-20.0%)". What was converted is told to the millionth. */
+static const char *change(char text[CHANGE_BYTES], const struct import_part *p,
+                          bool converted)
 {
     char was[MONEY_TEXT], is[MONEY_TEXT];
+    int64_t before = p->before, now = p->now;
     __int128 off = (__int128)(now - before) * TENTHS_OF_PERCENT;
     int64_t tenths = before > 0 ? (int64_t)(off / before) : 0;
     const char *sign = tenths < 0 ? "-" : "+";
     int64_t size = tenths < 0 ? -tenths : tenths;
 
-    decimal_text(before, was);
+    decimal_text(converted ? before - before % MILLIONTH : before, was);
     decimal_text(now, is);
     if (before == now)
-        snprintf(text, CHANGE_BYTES, "%s %s", is, what);
+        snprintf(text, CHANGE_BYTES, "%s %s", is, p->what);
     else if (before == 0)
-        snprintf(text, CHANGE_BYTES, "%s -> %s %s", was, is, what);
+        snprintf(text, CHANGE_BYTES, "%s -> %s %s", was, is, p->what);
     else
         snprintf(text, CHANGE_BYTES,
-                 "%s -> %s %s (%s%" PRId64 ".%" PRId64 "%%)", was, is, what,
+                 "%s -> %s %s (%s%" PRId64 ".%" PRId64 "%%)", was, is, p->what,
                  sign, size / 10, size % 10);
     return text;
 }
@@ -53,33 +89,34 @@ const char *import_line(const struct import_finding *f,
                         const struct snapshot *s, int64_t now_ms,
                         char text[IMPORT_LINE])
 {
-    const struct conf_price *now = f->price ? f->price->rows : NULL;
-    const struct price_row *b = f->before;
-    char input[CHANGE_BYTES], output[CHANGE_BYTES], cached[CHANGE_BYTES] = "";
     const char *verdict = import_verdict_name(f->verdict);
+    struct import_part parts[IMPORT_PARTS_MOST];
+    char part[CHANGE_BYTES], output[MONEY_TEXT];
+    size_t n, len;
 
-    if (!now) {
+    if (!f->row) {
         snprintf(text, IMPORT_LINE, "%s%s%s", verdict, f->price ? ": " : "",
                  f->price ? f->price->why : "");
-    } else if (!b) {
-        snprintf(text, IMPORT_LINE, "%s: %s in, %s out, USD", verdict,
-                 decimal_text(now->input.nanos_per_mtok, input),
-                 decimal_text(now->output.nanos_per_mtok, output));
-    } else {
-        change(input, "in",
-               convert(s, b->input.nanos_per_mtok, b->currency, now_ms),
-               now->input.nanos_per_mtok);
-        change(output, "out",
-               convert(s, b->output.nanos_per_mtok, b->currency, now_ms),
-               now->output.nanos_per_mtok);
-        if (b->conf->has_cached && now->has_cached)
-            change(cached, "cached",
-                   convert(s, b->cached.nanos_per_mtok, b->currency, now_ms),
-                   now->cached.nanos_per_mtok);
-        snprintf(text, IMPORT_LINE, "%s: %s, %s%s%s, USD%s", verdict, input,
-                 output, *cached ? ", " : "", cached,
-                 b->currency == CURRENCY_USD ? "" : " (ours converted)");
+        return text;
     }
+    if (!f->before) {
+        snprintf(text, IMPORT_LINE, "%s: %s in, %s out, USD", verdict,
+                 decimal_text(f->row->input.nanos_per_mtok, part),
+                 decimal_text(f->row->output.nanos_per_mtok, output));
+        return text;
+    }
+    n = import_parts(parts, f, s, now_ms);
+    len = (size_t)snprintf(text, IMPORT_LINE, "%s", verdict);
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(
+            text + len, IMPORT_LINE - len, "%s%s", i ? ", " : ": ",
+            change(part, &parts[i], f->before->currency != CURRENCY_USD));
+    len += (size_t)snprintf(
+        text + len, IMPORT_LINE - len, ", USD%s",
+        f->before->currency == CURRENCY_USD ? "" : " (ours converted)");
+    if (f->beyond_tokens)
+        snprintf(text + len, IMPORT_LINE - len, ", beyond %" PRId64 " tokens",
+                 f->beyond_tokens);
     return text;
 }
 
@@ -116,6 +153,30 @@ static void put_rate(struct writing *w, const char *word, struct rate rate)
     put(w, ", %s: %s", word, decimal_text(rate.nanos_per_mtok, text));
 }
 
+static void put_factors(struct writing *w, const struct conf_factors *f)
+{
+    const struct {
+        const char *word;
+        int64_t nanos;
+    } all[] = {
+        {"flex", f->flex},   {"priority", f->priority}, {"fast", f->fast},
+        {"scale", f->scale}, {"batch", f->batch},
+    };
+
+    const char *before = ", service_tiers: {";
+    char text[MONEY_TEXT];
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (all[i].nanos == 0)
+            continue;
+        put(w, "%s%s: %s", before, all[i].word,
+            decimal_text(all[i].nanos, text));
+        before = ", ";
+    }
+    if (*before == ',' && before[2] == '\0')
+        put(w, "}");
+}
+
 static void put_row(struct writing *w, const struct conf_price *p,
                     const char *source, const char *as_of)
 {
@@ -135,6 +196,9 @@ static void put_row(struct writing *w, const struct conf_price *p,
     put_rate(w, "output", p->output);
     if (p->has_thinking)
         put_rate(w, "thinking_output", p->thinking);
+    if (p->fee_nanos)
+        put(w, ", fee: %s", decimal_text(p->fee_nanos, text));
+    put_factors(w, &p->factors);
     if (p->free)
         put(w, ", free: yes");
     put(w, ", currency: USD,\n         source: ");
@@ -179,10 +243,12 @@ static void put_model(struct writing *w, const struct import_finding *f,
     put(w, ":\n");
     if (f->price && f->price->n_rows > 0 &&
         (accept || !import_held(f->verdict))) {
+        const char *origin = f->price->origin;
         const char *text =
-            arena_printf(w->arena, "%s %.64s/%.128s, %.256s",
+            arena_printf(w->arena, "%s %.64s/%.128s, %.128s%s%.128s%s",
                          import_format_name(source->format), f->price->provider,
-                         f->price->model, source->from);
+                         f->price->model, source->from, origin ? " (" : "",
+                         origin ? origin : "", origin ? ")" : "");
 
         for (size_t i = 0; i < f->price->n_rows; i++)
             put_row(w, &f->price->rows[i], text,

@@ -85,6 +85,8 @@ const char *prices_instant(int64_t unix_ms, char text[TIME_TEXT])
 
 void prices_put_row(cJSON *to, const struct price_row *row)
 {
+    cJSON *tiers;
+
     put_text(to, "currency", currency_name(row->currency));
     put_decimal(to, "input", row->input.nanos_per_mtok);
     put_decimal(to, "cached_input", row->cached.nanos_per_mtok);
@@ -95,4 +97,11 @@ void prices_put_row(cJSON *to, const struct price_row *row)
     put_decimal(to, "cache_storage", row->storage.nanos_per_mtok);
     put_decimal(to, "fee", row->fee_nanos);
     put_yes(to, "free", row->conf->free);
+    if (!row->factors)
+        return;
+    tiers = put_object(to, "service_tiers");
+    for (int t = 0; t < TIER_COUNT; t++)
+        if (row->factors[t] != NANOS_PER_UNIT)
+            put_decimal(tiers, service_tier_name((enum service_tier)t),
+                        row->factors[t]);
 }

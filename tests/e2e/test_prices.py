@@ -369,7 +369,8 @@ def shop(tmp_path):
         "glm": vendor("CNY", "glm-5v-turbo", "glm-five", host="open.bigmodel.cn"),
         "xai": vendor("USD", "grok", host="api.x.ai"),
         "claude": vendor("USD", "claude", host="api.anthropic.com"),
-        "router": vendor("USD", "maker/model", "maker/by-the-hour", "maker/model:free", host="openrouter.ai"),
+        "router": vendor("USD", "maker/model", "maker/by-the-request", "maker/by-the-hour", "maker/model:free",
+                         host="openrouter.ai"),
         "cellar": vendor("USD", "mine"),
     }
     return write_conf(tmp_path / "conf", {
@@ -403,12 +404,14 @@ def verdicts(findings):
 def test_models_dev_is_compared_with_the_book_and_the_doubtful_is_held_back(shop):
     found = imported(shop, "models.dev")
     assert verdicts(found) == {
-        "openai/gpt-six": "cheaper", "openai/gpt-fresh": "new", "openai/gpt-free": "held: zero",
-        "gemini/gemini-pro": "same", "deepseek/deepseek-flash": "held: wrong currency?",
+        "openai/gpt-six": "changed", "openai/gpt-fresh": "new", "openai/gpt-free": "held: zero",
+        "gemini/gemini-pro": "dearer", "deepseek/deepseek-flash": "held: wrong currency?",
         "deepseek/deepseek-pro": "same", "glm/glm-5v-turbo": "held: wrong currency?", "glm/glm-five": "new",
         "xai/grok": "held: five times or more"}
     assert found["openai/gpt-six"]["line"] == (
-        "cheaper: 2.00 -> 1.60 in (-20.0%), 10.00 -> 8.00 out (-20.0%), 0.20 -> 0.16 cached (-20.0%), USD")
+        "changed: 2.00 -> 1.60 in (-20.0%), 10.00 -> 8.00 out (-20.0%), 0.20 -> 0.16 cached (-20.0%), "
+        "2.50 -> 2.00 written (-20.0%), USD"), "dearer for long prompts"
+
     assert found["openai/gpt-six"]["by_hand"] and not found["openai/gpt-fresh"]["by_hand"]
 
 
@@ -457,23 +460,72 @@ def test_tiers_become_rows(shop):
 
 def test_litellm_prices_per_token_are_exact_per_million(shop):
     found = imported(shop, "litellm")
-    assert found["openai/gpt-six"]["verdict"] == "same"
+    assert found["openai/gpt-six"]["line"] == (
+        "dearer: 2.00 -> 4.00 in (+100.0%), 10.00 -> 15.00 out (+50.0%), 0.20 -> 0.40 cached (+100.0%), 2.50 written, "
+        "USD, beyond 272000 tokens"), "a tier that the book has not"
     assert (found["openai/gpt-fresh"]["input"], found["openai/gpt-fresh"]["output"]) == ("0.06", "0.24")
     assert found["openai/gpt-free"]["line"] == "left out: no price of input or of output"
-    assert found["deepseek/deepseek-pro"]["verdict"] == "same" and found["gemini/gemini-pro"]["verdict"] == "same"
+    assert found["deepseek/deepseek-pro"]["verdict"] == "same" and "200000" in found["gemini/gemini-pro"]["line"]
     assert found["router/maker/model"]["verdict"] == "new"
 
 
-def test_openrouter_prices_by_the_hour_are_left_out(shop):
+def test_prices_by_the_hour_are_left_out(shop):
     assert {offer: f["line"] for offer, f in imported(shop, "openrouter").items()} == {
         "router/maker/model": "new: 0.30 in, 1.20 out, USD",
+        "router/maker/by-the-request": "new: 5.00 in, 25.00 out, USD",
         "router/maker/by-the-hour": "left out: a price of its own at some hours",
         "router/maker/model:free": "held: zero: 0.00 in, 0.00 out, USD"}
+    assert imported(shop, "litellm")["deepseek/deepseek-flash"]["line"] == "left out: a price of its own at some hours", \
+        "its flat price is that of the peak"
+
+
+def test_every_part_of_a_price_is_taken_over(shop):
+    imported(shop, "openrouter")
+    imported(shop, "litellm")
+    include(shop, "prices.d/openrouter.yaml", "prices.d/litellm.yaml")
+    book = json.loads((shop / "prices.yaml").read_text())
+    del book["prices"]["openai"], book["prices"]["xai"]
+    (shop / "prices.yaml").write_text(json.dumps(book))
+    imported(shop, "litellm", "--accept")
+    assert bijia("check", shop).returncode == 0
+    row, = rows_of(shop, "router/maker/by-the-request")
+    assert row["price"]["cache_write_1h"] == "10.00" and row["price"]["fee"] == "0.005"
+    low, high = rows_of(shop, "claude/claude")
+    assert [low["price"][w] for w in ("cache_write", "cache_write_1h", "fee")] == ["0.125", "0.20", "0.005"]
+    assert [high["price"][w] for w in ("input", "cache_write_1h", "fee")] == ["0.50", "1.00", "0.005"]
+    low, high = rows_of(shop, "openai/gpt-six")
+    assert "https://platform.openai.com/docs/pricing" in low["source"], "where the catalogue has it from"
+    for row in (low, high):
+        assert row["price"]["service_tiers"] == {"priority": "2.00", "batch": "0.50"}, \
+            "flex is not one factor of both: it is not said"
+
+
+def test_a_tier_that_jumps_or_costs_nothing_is_held_back_too(shop):
+    found = imported(shop, "litellm", "--vendor", "zai=glm")
+    assert found["xai/grok"]["line"] == (
+        "held: five times or more: 2.00 -> 20.00 in (+900.0%), 6.00 -> 60.00 out (+900.0%), USD, beyond 200000 tokens")
+    assert found["glm/glm-five"]["verdict"] == "held: zero", "GLM-Five there"
+    book = json.loads((shop / "prices.yaml").read_text())
+    book["prices"]["deepseek"]["deepseek-pro"]["cached_input"] = "0.02"
+    book["prices"]["xai"]["grok"] = {"rows": [{"input": 2, "output": 6, "input_below": 200000},
+                                              {"input": 20, "output": 60}]}
+    (shop / "prices.yaml").write_text(json.dumps(book))
+    assert imported(shop, "litellm")["xai/grok"]["verdict"] == "same", "which tier one token belongs to differs often"
+    found = imported(shop, "models.dev", "--vendor", "deepseek=deepseek")
+    assert found["deepseek/deepseek-pro"]["verdict"] == "held: five times or more", "the cached price alone"
 
 
 def test_genai_prices_come_from_its_json_and_from_a_providers_yaml(shop, tmp_path):
     found = imported(shop, "genai-prices")
-    assert verdicts(found) == {"openai/gpt-six": "same", "openai/gpt-fresh": "new", "claude/claude": "new"}
+    assert verdicts(found) == {"openai/gpt-six": "dearer", "openai/gpt-fresh": "new", "claude/claude": "new",
+                               "xai/grok": "same"}
+    found = imported(shop, "genai-prices", "--vendor", "zai=glm")
+    assert found["glm/glm-five"]["verdict"] == found["glm/glm-5v-turbo"]["verdict"] == "new", "by its rules for names"
+    include(shop, "prices.d/genai-prices.yaml")
+    turbo, = rows_of(shop, "glm/glm-5v-turbo")
+    assert turbo["price"]["thinking_output"] == "5.00" and turbo["price"]["fee"] == "0.005"
+    assert turbo["source"].startswith("genai-prices zai/glm-vision, ")
+    imported(shop, "genai-prices")
     include(shop, "prices.d/genai-prices.yaml")
     assert rows_of(shop, "claude/claude")[0]["price"]["cache_write"] == "1.25"
     with open(os.path.join(CATALOGUES, "genai-prices.json")) as f:
