@@ -13,13 +13,33 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "threads: worth running under the thread sanitizer")
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    """Vendors and abilities, as test_vendors.py saw them."""
-    lines = getattr(config, "vendors_table", None)
-    if lines:
-        terminalreporter.section("vendors and abilities")
-        for line in lines:
-            terminalreporter.write_line(line)
+CELLS = {}                          # {((row, account), (column, ability)): what test_vendors.py saw}
+TABLE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+                     "build", "tests", "vendors-table.md")
+
+
+def pytest_runtest_logreport(report):
+    """Cells come with the reports of the tests that ran, whichever worker ran them."""
+    for name, value in report.user_properties:
+        if name == "cell":
+            row, account, column, ability, cell = value
+            CELLS[(row, account), (column, ability)] = cell
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Vendors and abilities: printed, and kept for tests/run.sh to print."""
+    if not CELLS:
+        return
+    rows, columns = sorted({row for row, _ in CELLS}), sorted({column for _, column in CELLS})
+    lines = ["| vendor | " + " | ".join(ability for _, ability in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for row in rows:
+        lines.append("| " + " | ".join([row[1]] + [CELLS.get((row, c), "") for c in columns]) + " |")
+    terminalreporter.section("vendors and abilities")
+    for line in lines:
+        terminalreporter.write_line(line)
+    os.makedirs(os.path.dirname(TABLE), exist_ok=True)
+    with open(TABLE, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ A cell says "yes" where the ability was seen to work, or in one word why there i
 """
 import http.client
 import json
-import os
 import time
 from decimal import Decimal
 
@@ -70,7 +69,6 @@ ROWS = [
     Row("ollama", "llama-3-8b", think=None, off="llama-3-8b", see=None, json_model=None),
 ]
 
-TABLE = {}                                                      # {(account, ability): cell}
 WEATHER = {"type": "function", "function": {
     "name": "get_weather", "description": "The weather of a city",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}
@@ -381,24 +379,7 @@ def proxy(running, sim, start):
 
 @pytest.mark.parametrize("ability", ABILITIES, ids=lambda a: a.__name__)
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.account)
-def test_the_vendor_has_the_ability_or_says_that_it_has_not(proxy, sim, row, ability):
-    TABLE[row.account, ability.__name__] = "FAILED"
-    TABLE[row.account, ability.__name__] = ability(row, proxy, sim)
-
-
-def lines_of(table):
-    names = [a.__name__ for a in ABILITIES]
-    yield "| vendor | " + " | ".join(n.replace("_", " ") for n in names) + " |"
-    yield "|---" * (len(names) + 1) + "|"
-    for account in dict.fromkeys(account for account, _ in table):
-        yield "| " + " | ".join([account] + [table.get((account, n), "") for n in names]) + " |"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def table(request):
-    yield
-    request.config.vendors_table = list(lines_of(TABLE))
-    path = os.path.join(harness.ROOT, "build", "tests", "vendors-table.md")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(request.config.vendors_table) + "\n")
+def test_the_vendor_has_the_ability_or_says_that_it_has_not(proxy, sim, row, ability, record_property):
+    place = [ROWS.index(row), row.account, ABILITIES.index(ability), ability.__name__.replace("_", " ")]
+    record_property("cell", place + ["FAILED"])
+    record_property("cell", place + [ability(row, proxy, sim)])
