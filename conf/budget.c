@@ -48,9 +48,12 @@ static const struct field budget_rows[] = {
           .init = "no", .live = true,
           .help = "a request that sets no max_tokens and does not fit gets "
                   "as many as do"),
-    FIELD(conf_budget, "warn", warn, .kind = FIELD_WORDS, .init = "",
-          .max = WARNINGS_MOST, .check = check_fraction, .live = true,
-          .help = "fractions of the amount at which a line is logged"),
+    FIELD(
+        conf_budget, "warn", warn, .kind = FIELD_WORDS, .init = "",
+        .max = WARNINGS_MOST, .check = check_fraction, .live = true,
+        .help =
+            "fractions of the amount at which it is told once: in the log, the "
+            "metrics, and to the webhook"),
 };
 
 const struct field_table budget_fields = FIELD_TABLE(budget_rows);

@@ -66,6 +66,24 @@ static const struct field alias_rows[] = {
 
 static const struct field_table alias_fields = FIELD_TABLE(alias_rows);
 
+static const struct field webhook_rows[] = {
+    FIELD(conf, "url", webhook.url, .kind = FIELD_TEXT, .init = "",
+          .check = check_url, .live = true,
+          .help = "https://host/path; http only in this network"),
+    FIELD(conf, "env", webhook.secret.env, .kind = FIELD_TEXT, .init = "",
+          .check = check_env, .live = true,
+          .help = "or the environment variable that holds the URL, if it is "
+                  "itself a secret"),
+    FIELD(conf, "file", webhook.secret.file, .kind = FIELD_TEXT, .init = "",
+          .live = true, .help = "or the file, which nobody else may read"),
+    FIELD(conf, "ca_file", webhook.ca_file, .kind = FIELD_TEXT, .init = "",
+          .live = true,
+          .help = "PEM file of the authorities to trust instead of the "
+                  "system's"),
+};
+
+static const struct field_table webhook_fields = FIELD_TABLE(webhook_rows);
+
 static const struct field file_rows[] = {
     FIELD(conf, "currency", currency, .kind = FIELD_CURRENCY, .init = "CNY",
           .live = true, .help = "costs are compared and told in it"),
@@ -75,6 +93,8 @@ static const struct field file_rows[] = {
                   "others"),
     BY_HAND("aliases", &alias_fields, "names that stand for several models"),
     BY_HAND("teams", &team_fields, "by name"),
+    SECTION("webhook", &webhook_fields,
+            "is sent the warnings of budgets: a JSON object each, by POST"),
 };
 
 const struct field_table policy_fields = FIELD_TABLE(file_rows);
@@ -125,6 +145,22 @@ static void read_team(const struct load *l, struct conf_team *team,
         budgets_read(l, team, budgets);
 }
 
+static void check_webhook(const struct load *l, const struct node *section)
+{
+    struct conf_webhook *w = &l->conf->webhook;
+    int n =
+        (w->url != NULL) + (w->secret.env != NULL) + (w->secret.file != NULL);
+
+    w->secret.place = *node_head(section);
+    if (n != 1)
+        diag_error(l->diag, node_head(section),
+                   "\"webhook\" wants one of \"url\", \"env\" and \"file\"");
+    else if (w->url && url_is_exposed(w->url))
+        diag_error(l->diag, node_head(section),
+                   "who spends what would go through the net for all to read: "
+                   "the webhook wants https://");
+}
+
 void policy_read(const struct load *l, const struct node *root)
 {
     const struct node *aliases = node_find(root, "aliases"),
@@ -133,6 +169,8 @@ void policy_read(const struct load *l, const struct node *root)
     struct conf_team *team;
 
     fields_read(&policy_fields, root, c, l->arena, l->diag);
+    if (node_find(root, "webhook"))
+        check_webhook(l, node_find(root, "webhook"));
     if (aliases)
         c->aliases = read_aliases(l, aliases, &c->n_aliases);
     if (!teams)

@@ -42,8 +42,9 @@ static void compile_warnings(struct budget *b)
         int64_t fraction;
 
         if (decimal_parse(&fraction, b->conf->warn.items[i].text))
-            b->warn_nanos[b->n_warn++] =
-                (int64_t)((__int128)b->cap.nanos * fraction / 1000000000);
+            b->marks[b->n_marks++] = (struct budget_mark){
+                fraction,
+                (int64_t)((__int128)b->cap.nanos * fraction / 1000000000)};
     }
 }
 

@@ -34,15 +34,21 @@ enum {
     BUDGET_WARNINGS_MOST = 8,
 };
 
+/* Where a warning is due. */
+struct budget_mark {
+    int64_t fraction_nanos; /* 1,000,000,000 is all of it */
+    int64_t nanos;          /* that amount */
+};
+
 struct budget {
     const struct conf_budget *conf;
     enum budget_period period;
     enum budget_each each;
     enum at_cap at_cap;
     struct money cap;
-    const struct zone *zone;                  /* NULL with PERIOD_TOTAL */
-    int64_t warn_nanos[BUDGET_WARNINGS_MOST]; /* amounts, as configured */
-    uint32_t n_warn;
+    const struct zone *zone;                        /* NULL with PERIOD_TOTAL */
+    struct budget_mark marks[BUDGET_WARNINGS_MOST]; /* as configured */
+    uint32_t n_marks;
 };
 
 /* When the window that holds `unix_ms` began; 0 with PERIOD_TOTAL. */

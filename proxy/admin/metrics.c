@@ -8,6 +8,7 @@
 
 #include "admin/desk.h"
 #include "serve/feed.h"
+#include "serve/hook.h"
 
 enum {
     METRICS_BYTES = 64 << 20,
@@ -292,6 +293,36 @@ static void add_feed(struct buf *b, const struct program *p)
               (int64_t)c.held);
 }
 
+static void warning_row(void *to, const struct hook_count *c)
+{
+    static const char *const eaches[] = {"all", "team", "key", "user"},
+                             *const periods[] = {"day", "month", "total"};
+    char team[400], fraction[MONEY_TEXT];
+
+    label_value(team, sizeof(team), c->team);
+    add(to,
+        "bijia_budget_warnings_total{team=\"%s\",each=\"%s\",per=\"%s\","
+        "fraction=\"%s\"} %llu\n",
+        team, eaches[c->scope], periods[c->period],
+        decimal_text(c->fraction_nanos, fraction), (unsigned long long)c->n);
+}
+
+static void add_warnings(struct buf *b, const struct program *p)
+{
+    struct hook_posts posts = hook_posts(p->hook);
+
+    head(b, "budget_warnings_total", "counter",
+         "Fractions that budgets have reached, each told once in its window.");
+    hook_each(p->hook, warning_row, b);
+    head(b, "webhook_posts_total", "counter", "Warnings by what became of it.");
+    add(b, "bijia_webhook_posts_total{result=\"sent\"} %llu\n",
+        (unsigned long long)posts.sent);
+    add(b, "bijia_webhook_posts_total{result=\"given_up\"} %llu\n",
+        (unsigned long long)posts.failed);
+    add_gauge(b, "webhook_waiting", "Warnings that wait to be sent.",
+              (int64_t)posts.waiting);
+}
+
 static void tell(struct http_request *req, struct program *p,
                  const struct desk_counts *counts)
 {
@@ -310,6 +341,7 @@ static void tell(struct http_request *req, struct program *p,
     add_gauge(&b, "edition", "Of the configuration, counted from the start.",
               (int64_t)s->edition);
     add_feed(&b, p);
+    add_warnings(&b, p);
     add_requests(&b, p);
     add_teams(&b, p);
     for (size_t m = 0; m < ARRAY_LEN(of_offers); m++) {

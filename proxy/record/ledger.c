@@ -17,6 +17,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 
+#include "record/ledger_notes.h"
 #include "record/ledger_rows.h"
 
 enum {
@@ -298,6 +299,13 @@ int ledger_move(struct ledger *l, struct account_plan *plan)
 {
     if (ledger_accounts_move(&l->accounts, plan) != SQLITE_OK)
         return fail(l, "moving an account");
+    return 0;
+}
+
+int ledger_warn(struct ledger *l, struct warning *w)
+{
+    if (ledger_notes_warn(l->db, w) != SQLITE_OK)
+        return fail(l, "noting a warning");
     return 0;
 }
 

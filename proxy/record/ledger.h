@@ -18,6 +18,7 @@
 
 #include "record/ledger_accounts.h"
 #include "record/receipt.h"
+#include "record/warning.h"
 
 struct ledger;
 
@@ -34,6 +35,8 @@ int ledger_add(struct ledger *l, const struct receipt *receipt) MUST_CHECK;
  * Only these are charged to accounts. */
 uint32_t ledger_fresh(const struct ledger *l);
 int ledger_move(struct ledger *l, struct account_plan *plan) MUST_CHECK;
+/* w->fresh: nobody was told yet. */
+int ledger_warn(struct ledger *l, struct warning *w) MUST_CHECK;
 int ledger_commit(struct ledger *l) MUST_CHECK;
 
 /* Once, before anything is written: charges what an earlier process left

@@ -300,34 +300,35 @@ enum take purse_take(struct purse *purse, const struct claim *claims,
     return take;
 }
 
-static int64_t warning(const struct claim *c, int64_t before, int64_t after)
+static struct reached reach(struct account *a, const struct claim *c)
 {
-    int64_t reached = 0;
+    struct reached r = {.spent_nanos = a->used - a->reserved};
 
-    for (uint32_t i = 0; c && i < c->n_warn; i++)
-        if (before < c->warn_nanos[i] && c->warn_nanos[i] <= after)
-            reached = larger(reached, c->warn_nanos[i]);
-    return reached;
+    for (uint32_t i = 0; i < c->n_marks; i++)
+        if (c->marks[i].nanos > 0 && c->marks[i].nanos <= r.spent_nanos &&
+            c->marks[i].fraction_nanos > a->warned) {
+            r.mark = c->marks[i];
+            a->warned = r.mark.fraction_nanos;
+        }
+    return r;
 }
 
 void purse_settle(struct hold *hold, const int64_t charges[],
-                  const struct claim *claims, int64_t warned[])
+                  const struct claim *claims, struct reached reached[])
 {
     struct account *wanted = NULL;
 
     pthread_mutex_lock(&hold->purse->lock);
     for (uint32_t i = 0; i < hold->n; i++) {
         struct account *a = hold->parts[i].account;
-        int64_t before = a->used - a->reserved;
 
         hold->parts[i].charged = charges[i];
         a->reserved -= hold->parts[i].nanos;
         a->used = nanos_add(a->used - hold->parts[i].nanos, charges[i]);
         if (a->used > a->covered)
             account_want(a, &wanted);
-        if (warned)
-            warned[i] = warning(claims ? &claims[i] : NULL, before,
-                                a->used - a->reserved);
+        if (reached)
+            reached[i] = reach(a, &claims[i]);
     }
     pthread_mutex_unlock(&hold->purse->lock);
     purses_give_on(hold->purse->all, wanted, false);

@@ -27,11 +27,12 @@
 #include "base/attr.h"
 #include "base/money.h"
 
+#include "routing/budget.h"
+
 enum {
     ACCOUNT_WHO = 72,       /* bytes of a key's id, or a user's name */
     CLAIMS_MOST = 8,        /* accounts of one request */
     ACCOUNTS_MOST = 262144, /* of one team, in memory at once */
-    PURSE_WARNINGS_MOST = 8,
     TIME_BACK_MOST_MS = 48 * 3600 * 1000,
 };
 
@@ -54,8 +55,14 @@ struct claim {
     int64_t cap_nanos; /* INT64_MAX: no limit */
     int64_t nanos;     /* to be reserved; not negative */
     bool strict;       /* at the cap even what costs nothing is refused */
-    const int64_t *warn_nanos; /* ascending or not; may be NULL */
-    uint32_t n_warn;
+    const struct budget_mark *marks; /* in any order; may be NULL */
+    uint32_t n_marks;
+};
+
+/* The largest mark that a charge reached; fraction_nanos 0: none. */
+struct reached {
+    struct budget_mark mark;
+    int64_t spent_nanos;
 };
 
 struct purse;
@@ -113,10 +120,10 @@ enum take purse_take(struct purse *purse, const struct claim *claims,
 
 /* Of each claim, what was reserved becomes what is charged: once. Charges may
  * be 0 (surely not served) and, if a vendor breaks its word, more than was
- * reserved. `warn`, if not NULL, gets for each part whether a warning's
- * amount was reached by it: the largest such, else 0. */
+ * reserved. `reached`, if not NULL, gets for each part the largest mark that is
+ * reached and was not told since the account is in memory. */
 void purse_settle(struct hold *hold, const int64_t charges[],
-                  const struct claim *claims, int64_t warned[]);
+                  const struct claim *claims, struct reached reached[]);
 
 /* Of its row in the ledger: known once something was taken from it. */
 int64_t account_no(const struct account *a);

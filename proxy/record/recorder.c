@@ -65,7 +65,12 @@ struct recorder {
     struct purses *purses;
     void (*granted)(void *to);
     void *granted_to;
-    struct slip **batch; /* one list for each tray */
+    void (*warned)(void *to, const struct warning *w);
+    void *warned_to;
+    pthread_mutex_t lock;     /* of the next */
+    struct warning *arrived;  /* since the last batch */
+    struct slip **batch;      /* one list for each tray */
+    struct warning *warnings; /* of the batch */
     struct ledger *ledger;
     struct charging charging; /* of the batch */
     int64_t swept_at_ms, noted_at_ms;
@@ -134,6 +139,27 @@ void recorder_on_granted(struct recorder *r, void (*fn)(void *to), void *to)
     r->granted_to = to;
 }
 
+void recorder_on_warning(struct recorder *r,
+                         void (*fn)(void *to, const struct warning *w),
+                         void *to)
+{
+    r->warned = fn;
+    r->warned_to = to;
+}
+
+void recorder_warn(struct recorder *r, const struct warning *w)
+{
+    struct warning *copy = malloc(sizeof(*copy));
+
+    if (!copy)
+        fatal("out of memory warning of a budget");
+    *copy = *w;
+    pthread_mutex_lock(&r->lock);
+    copy->next = r->arrived;
+    r->arrived = copy;
+    pthread_mutex_unlock(&r->lock);
+}
+
 void recorder_reopen(struct recorder *r)
 {
     atomic_store(&r->reopening, true);
@@ -168,6 +194,28 @@ static void doze(struct recorder *r)
     atomic_store(&r->dozing, false);
 }
 
+static struct warning *take_warnings(struct recorder *r)
+{
+    struct warning *list;
+
+    pthread_mutex_lock(&r->lock);
+    list = r->arrived;
+    r->arrived = NULL;
+    pthread_mutex_unlock(&r->lock);
+    return list;
+}
+
+static void tell_warnings(struct recorder *r)
+{
+    for (struct warning *w = r->warnings, *next; w; w = next) {
+        next = w->next;
+        if (w->fresh && r->warned)
+            r->warned(r->warned_to, w);
+        free(w);
+    }
+    r->warnings = NULL;
+}
+
 static bool gather(struct recorder *r)
 {
     bool any = false;
@@ -176,8 +224,9 @@ static bool gather(struct recorder *r)
         r->batch[w] = tray_empty(&r->trays[w]);
         any = any || r->batch[w];
     }
+    r->warnings = take_warnings(r);
     charging_want(&r->charging, purses_wanted(r->purses));
-    return any || charging_any(&r->charging);
+    return any || r->warnings || charging_any(&r->charging);
 }
 
 /* Calls for each receipt of the batch; stops at the first -1. */
@@ -240,6 +289,14 @@ static int note_time(struct recorder *r)
     return 0;
 }
 
+static int note_warnings(struct recorder *r)
+{
+    for (struct warning *w = r->warnings; w; w = w->next)
+        if (ledger_warn(r->ledger, w))
+            return -1;
+    return 0;
+}
+
 static int try_ledger(struct recorder *r)
 {
     if (r->failed && ledger_recover(r->ledger))
@@ -247,7 +304,8 @@ static int try_ledger(struct recorder *r)
     charging_again(&r->charging);
     FAILPOINT("begin_before");
     if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger) ||
-        charging_move(&r->charging, r->ledger) || note_time(r))
+        charging_move(&r->charging, r->ledger) || note_warnings(r) ||
+        note_time(r))
         return -1;
     FAILPOINT("commit_before");
     if (ledger_commit(r->ledger))
@@ -329,7 +387,11 @@ static void write_batch(struct recorder *r)
         FAILPOINT("grant_before");
         if (charging_grant(&r->charging) && r->granted)
             r->granted(r->granted_to);
+    } else {
+        for (struct warning *w = r->warnings; w; w = w->next)
+            w->fresh = false;
     }
+    tell_warnings(r);
     for_batch(r, add_to_log);
     routing_log_flush(&r->log);
     for_batch(r, release_snapshot);
@@ -457,6 +519,10 @@ static void *make(size_t n, size_t size)
 
 static void destroy(struct recorder *r)
 {
+    r->warnings = take_warnings(r);
+    r->warned = NULL;
+    tell_warnings(r);
+    pthread_mutex_destroy(&r->lock);
     if (r->log.text)
         routing_log_close(&r->log);
     intents_close(r->intents);
@@ -484,6 +550,7 @@ struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
     r->batch = make((size_t)n_workers, sizeof(struct slip *));
     for (int w = 0; w < n_workers; w++)
         tray_init(&r->trays[w]);
+    pthread_mutex_init(&r->lock, NULL);
     r->purses = purses_new(on_want, r);
     r->swept_at_ms = clock_mono_ms();
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

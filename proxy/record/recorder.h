@@ -18,6 +18,7 @@
 #include "record/intents.h"
 #include "record/purse.h"
 #include "record/receipt.h"
+#include "record/warning.h"
 
 struct recorder;
 
@@ -49,6 +50,15 @@ struct intents *recorder_intents(struct recorder *r, int w);
 /* Calls fn(to) from the recorder's thread whenever accounts that somebody
  * waits for have got their cover. Before any worker starts. */
 void recorder_on_granted(struct recorder *r, void (*fn)(void *to), void *to);
+
+/* A budget has reached a fraction: copied. From any thread, before the receipt
+ * of what reached it. */
+void recorder_warn(struct recorder *r, const struct warning *w);
+/* Calls fn(to) from the recorder's thread for each that is new, once it is in
+ * the ledger. Before any worker starts. */
+void recorder_on_warning(struct recorder *r,
+                         void (*fn)(void *to, const struct warning *w),
+                         void *to);
 
 /* For /readyz: the ledger takes rows. Any thread. */
 bool recorder_healthy(const struct recorder *r);

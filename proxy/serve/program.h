@@ -26,6 +26,7 @@ struct program {
     pthread_t threads[WORKERS_MOST];
     int n_workers, n_draining;
     struct feed *feed; /* of prices */
+    struct hook *hook; /* of warnings */
     struct loop_timer deadline, saving;
     struct memory *memory; /* what has been learnt */
     struct watch keys;     /* keys.yaml: a key is made or revoked */

@@ -14,7 +14,6 @@
 
 #include "base/digest.h"
 #include "base/failpoint.h"
-#include "base/log.h"
 
 #include "serve/exchange.h"
 
@@ -60,8 +59,8 @@ static void claim_budget(const struct exchange *x, const struct budget *b,
         put_who(c->key.who, user_of(x->chat));
     c->cap_nanos = b->cap.nanos;
     c->strict = b->at_cap == AT_CAP_REFUSE;
-    c->warn_nanos = b->warn_nanos;
-    c->n_warn = b->n_warn;
+    c->marks = b->marks;
+    c->n_marks = b->n_marks;
 }
 
 /* Once for an exchange: windows are those of its admission. */
@@ -241,20 +240,22 @@ void reserve_intend(struct attempt *t)
     FAILPOINT("intended");
 }
 
-static void warn(const struct exchange *x, const int64_t warned[])
+static void warn(const struct exchange *x, const struct hold *h,
+                 const struct reached reached[])
 {
-    for (uint32_t i = 1; i < x->n_claims; i++) {
-        const struct budget *b = &x->key->team->budgets[i - 1];
-        char at[MONEY_TEXT], cap[MONEY_TEXT];
+    struct warning w = {.at_unix_ms = x->at_unix_ms};
 
-        if (warned[i])
-            log_line(LOG_WARN, "budget",
-                     "team=%s each=%s per=%s key=%s reached=%s of=%s "
-                     "currency=%s",
-                     x->key->team->name, b->conf->each, b->conf->per,
-                     x->key->id, decimal_text(warned[i], at),
-                     decimal_text(b->cap.nanos, cap),
-                     currency_name(b->cap.currency));
+    for (uint32_t i = 1; i < h->n; i++) {
+        if (!reached[i].mark.fraction_nanos)
+            continue;
+        receipt_id_new(w.id);
+        copy_name(w.team, sizeof(w.team), x->key->team->name);
+        w.key = x->claims[i].key;
+        w.account_no = account_no(h->parts[i].account);
+        w.mark = reached[i].mark;
+        w.spent_nanos = reached[i].spent_nanos;
+        w.cap_nanos = x->claims[i].cap_nanos;
+        recorder_warn(x->worker->recorder, &w);
     }
 }
 
@@ -279,19 +280,20 @@ void reserve_settle(struct attempt *t)
         recorder_intents(x->worker->recorder, x->worker->index);
     struct intent *i = intents_at(in, t->place);
     struct hold *h = intents_hold(in, t->place);
-    int64_t charges[CLAIMS_MOST], warned[CLAIMS_MOST];
+    struct reached reached[CLAIMS_MOST];
+    int64_t charges[CLAIMS_MOST];
 
     FAILPOINT("settle_before");
     for (uint32_t k = 0; k < h->n; k++)
         charges[k] = charge_of(x, t, (enum currency)x->claims[k].key.currency);
-    purse_settle(h, charges, x->claims, warned);
+    purse_settle(h, charges, x->claims, reached);
     i->cost_nanos = t->cost.nanos;
     i->estimated = t->usage.estimated;
     i->usage = t->usage;
     i->currency = (uint8_t)t->cost.currency;
+    warn(x, h, reached);
     intents_settle(in, t->place);
     FAILPOINT("settled");
-    warn(x, warned);
 }
 
 /* --- waiting for a lease -----------------------------------------------------

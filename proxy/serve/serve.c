@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 #include "serve/feed.h"
+#include "serve/hook.h"
 #include "serve/program.h"
 #include "serve/revoke.h"
 
@@ -135,6 +136,7 @@ bool program_reload(struct program *p)
     log_line(LOG_INFO, "reload", "result=ok edition=%llu offers=%zu",
              (unsigned long long)e->snapshot->edition, e->snapshot->n_offers);
     feed_follow(p->feed, e->snapshot);
+    hook_follow(p->hook, e->snapshot);
     return true;
 }
 
@@ -379,6 +381,9 @@ static bool begin(struct program *p)
         conf_path(p->edition->snapshot->conf, c->state_dir, p->arena));
     edition_bind(p->edition, p->memory);
     recorder_on_granted(p->recorder, on_granted, p);
+    p->hook = hook_start(p->arena);
+    hook_follow(p->hook, p->edition->snapshot);
+    recorder_on_warning(p->recorder, hook_warn, p->hook);
     health_set_rules(p->health, p->edition->rules);
     for (int i = 0; i < p->n_workers; i++)
         worker_init(&p->workers[i], i, p->recorder, p->health, p->quotas,
@@ -395,6 +400,8 @@ static void end(struct program *p)
             worker_fini(&p->workers[i]);
     if (p->recorder)
         recorder_free(p->recorder);
+    if (p->hook)
+        hook_stop(p->hook);
     memory_free(p->memory);
 }
 

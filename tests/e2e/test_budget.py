@@ -178,7 +178,7 @@ def test_a_warning_is_logged_once_when_its_fraction_is_reached(start, sim):
     proxy = start(edit=with_budgets("{amount: 0.002, per: day, warn: [0.1, 1]}"))
     while proxy.chat(model=MODEL, max_tokens=20).status == 200:
         pass
-    lines = [line for line in proxy.stderr().splitlines() if "event=budget" in line]
+    lines = wait_until(lambda: [x for x in proxy.stderr().splitlines() if "event=budget" in x], "the line")
     assert len(lines) == 1 and "reached=0.0002" in lines[0]
 
 

@@ -409,6 +409,30 @@ static void what_was_committed_survives_kill_9(void **state)
     assert_true(rows > 0);
 }
 
+static void a_warning_is_new_once(void **state)
+{
+    struct bench *b = *state;
+    struct warning w = {.account_no = 7, .mark = {500000000, 50}};
+    struct warning other = {.account_no = 7, .mark = {800000000, 80}};
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ledger_begin(b->ledger), 0);
+        assert_int_equal(ledger_warn(b->ledger, &w), 0);
+        assert_int_equal(ledger_commit(b->ledger), 0);
+        assert_int_equal(w.fresh, i == 0);
+        ledger_close(b->ledger);
+        b->ledger = ledger_open(b->dir, b->error, sizeof(b->error));
+        assert_non_null(b->ledger);
+    }
+    assert_int_equal(ledger_begin(b->ledger), 0);
+    assert_int_equal(ledger_warn(b->ledger, &other), 0);
+    assert_int_equal(ledger_recover(b->ledger), 0); /* not committed */
+    assert_int_equal(ledger_begin(b->ledger), 0);
+    assert_int_equal(ledger_warn(b->ledger, &other), 0);
+    assert_true(other.fresh);
+    assert_int_equal(ledger_commit(b->ledger), 0);
+}
+
 static void the_time_it_noted_outlives_it(void **state)
 {
     struct bench *b = *state;
@@ -443,6 +467,7 @@ int main(void)
         TEST(a_failing_checkpoint_loses_nothing),
         TEST(a_lock_held_by_others_is_waited_out),
         TEST(what_was_committed_survives_kill_9),
+        TEST(a_warning_is_new_once),
         TEST(the_time_it_noted_outlives_it),
     };
 

@@ -10,8 +10,6 @@
  *   I5  at rest nothing is reserved, and no lease is open
  *   I6  the sum of an account's rows is its balance; an attempt has one row
  */
-#include "record/purse.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +18,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "record/purse_state.h"
 
 enum {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -501,12 +501,64 @@ static void a_clock_that_was_far_ahead_is_not_believed_for_ever(void **state)
     purses_free(p);
 }
 
+/* Takes `nanos` of the team's only account and charges them. */
+static struct reached spend(struct purse *purse, const struct claim *claim)
+{
+    struct account_plan plan;
+    struct refused refused;
+    struct reached reached;
+    struct hold hold;
+
+    while (purse_take(purse, claim, 1, 0, &hold, &refused) == TAKE_WAIT) {
+        struct batch batch = {NULL};
+
+        batch_add_wanted(&batch, purses_wanted(purse->all));
+        account_plan(batch.first, &plan);
+        if (!plan.no) {
+            plan.no = 1;
+            account_plan_from(&plan, 0);
+        }
+        account_grant(&plan);
+    }
+    purse_settle(&hold, &claim->nanos, claim, &reached);
+    return reached;
+}
+
+static void each_mark_of_a_budget_is_told_when_it_is_reached(void **state)
+{
+    static const struct budget_mark marks[] = {
+        {800000000, 80}, {500000000, 50}, {1000000000, 100}};
+    struct claim claim = {
+        .cap_nanos = 1000, .nanos = 10, .marks = marks, .n_marks = 3};
+    static const struct budget_mark more[] = {{500000000, 500},
+                                              {900000000, 111}};
+    struct purses *p = purses_new(nobody, NULL);
+    struct purse *purse = purses_find(p, "team");
+    struct reached r;
+
+    (void)state;
+    for (int n = 1; n <= 11; n++) {
+        r = spend(purse, &claim);
+        assert_int_equal(r.mark.fraction_nanos, n == 5    ? 500000000
+                                                : n == 8  ? 800000000
+                                                : n == 10 ? 1000000000
+                                                          : 0);
+        assert_int_equal(r.spent_nanos, n * 10);
+    }
+    claim.marks = more; /* another amount: what was told stays told */
+    claim.n_marks = 2;
+    for (int n = 12; n <= 60; n++)
+        assert_int_equal(spend(purse, &claim).mark.fraction_nanos, 0);
+    purses_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_histories_keep_the_invariants),
         cmocka_unit_test(each_shortcut_breaks_an_invariant),
         cmocka_unit_test(time_never_goes_back),
+        cmocka_unit_test(each_mark_of_a_budget_is_told_when_it_is_reached),
         cmocka_unit_test(a_clock_that_was_far_ahead_is_not_believed_for_ever),
     };
 

@@ -1,0 +1,16 @@
+/*
+ * ledger_notes.h - small rows beside the receipts: warnings that were given,
+ * requests that limits refused.
+ *
+ * Private to the ledger. All return 0, or SQLite's code.
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "base/attr.h"
+
+#include "record/warning.h"
+
+/* w->fresh: it was not there. */
+int ledger_notes_warn(sqlite3 *db, struct warning *w) MUST_CHECK;
