@@ -6,6 +6,14 @@
  *     openai_mend_calls.c    tool calls
  *
  * State that outlives a chunk stands in struct mend_choice, one per choice.
+ *
+ * Decided: a model's own marks that a careless host lets slip into the text
+ * (DeepSeek's DSML, Kimi's tool_calls_section) are no business of a repair.
+ * They come in too many shapes, opened and never closed, within thinking,
+ * beside the same call told properly, for a proxy to know a call from an answer
+ * that speaks of such marks; a call guessed wrong is carried out, and a text
+ * taken away is missed by nobody. They are passed on and billed as text: who
+ * meets them does without that offer (`deny` in the policy).
  */
 #pragma once
 
