@@ -137,6 +137,32 @@ static void failed_cost(struct buf *b, const struct program *p,
              read_counter(&tally_of(p, o)->failed_nanos));
 }
 
+static void stated(struct buf *b, const struct program *p,
+                   const struct offer *o, const struct labels *l)
+{
+    cost_row(b, "stated_cost_total", p, l,
+             read_counter(&tally_of(p, o)->stated_nanos));
+}
+
+static void stated_ours(struct buf *b, const struct program *p,
+                        const struct offer *o, const struct labels *l)
+{
+    cost_row(b, "stated_cost_ours_total", p, l,
+             read_counter(&tally_of(p, o)->stated_ours_nanos));
+}
+
+static void stated_off(struct buf *b, const struct program *p,
+                       const struct offer *o, const struct labels *l)
+{
+    uint64_t n = read_counter(&tally_of(p, o)->stated_off);
+
+    if (n)
+        add(b,
+            "bijia_stated_cost_differs_total{vendor=\"%s\",model=\"%s\"} "
+            "%llu\n",
+            l->vendor, l->model, (unsigned long long)n);
+}
+
 static void ready(struct buf *b, const struct program *p, const struct offer *o,
                   const struct labels *l)
 {
@@ -193,6 +219,13 @@ static const struct {
     {"cost_total", "counter", "What all attempts cost.", cost},
     {"failed_cost_total", "counter", "What attempts that failed cost.",
      failed_cost},
+    {"stated_cost_total", "counter",
+     "What vendors that state their cost say that they bill.", stated},
+    {"stated_cost_ours_total", "counter",
+     "What these same answers cost by the price book.", stated_ours},
+    {"stated_cost_differs_total", "counter",
+     "Of these, answers where the two differ by more than 1 percent.",
+     stated_off},
     {"offer_ready", "gauge",
      "1 if it may be tried: not disabled, not cooling, breaker closed.", ready},
     {"first_byte_seconds", "histogram", "From an attempt's start.", first_byte},

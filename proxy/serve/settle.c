@@ -19,6 +19,9 @@ enum {
     UNSEEN_TOKENS = 16,       /* of a cut answer: what frames its choices */
     UNSEEN_TOKENS_GONE = 256, /* said by the vendor before it saw us leave */
     OVER_BOUND_MS = 10 * 60 * 1000,
+    STATED_OFF_PERCENT = 1,
+    STATED_OFF_LEAST = 1000, /* nanos: less is rounding */
+    PERCENT = 100,
 };
 
 const char *settle_cost_text(struct arena *a, struct money m)
@@ -192,6 +195,42 @@ static void check_bound(struct exchange *x, struct attempt *t)
                 loop_now_ms(x->worker->loop) + OVER_BOUND_MS);
 }
 
+static bool is_off(int64_t stated, int64_t ours)
+{
+    int64_t off = stated > ours ? stated - ours : ours - stated;
+
+    return off > STATED_OFF_LEAST &&
+           (__int128)off * PERCENT > (__int128)stated * STATED_OFF_PERCENT;
+}
+
+/* What the vendor says that it bills, beside what the book says. Told the
+ * first time, the second, the fourth, the eighth ... */
+static void check_stated(const struct exchange *x, const struct attempt *t)
+{
+    const struct snapshot *s = x->edition->snapshot;
+    struct money stated = t->stated;
+    char theirs[MONEY_TEXT], ours[MONEY_TEXT];
+    struct tally_offer *o;
+    uint64_t n;
+
+    if (stated.nanos == 0 || t->unpriced ||
+        !price_convert(&stated, s, stated, s->currency, x->at_unix_ms))
+        return;
+    o = health_tally(x->worker->health,
+                     x->edition->offer_slots[t->offer->index]);
+    n = tally_stated(o, stated.nanos, t->compared.nanos,
+                     is_off(stated.nanos, t->compared.nanos));
+    if (n == 0 || (n & (n - 1)) != 0)
+        return;
+    log_line(
+        LOG_WARN, "stated_cost",
+        "id=%s vendor=%s model=%s stated=%s ours=%s currency=%s times=%llu",
+        t->id, t->offer->vendor->name, t->offer->model,
+        decimal_text(stated.nanos, theirs),
+        decimal_text(t->compared.nanos, ours), currency_name(s->currency),
+        (unsigned long long)n);
+}
+
 void settle_attempt(struct attempt *t)
 {
     if (t->settled)
@@ -199,6 +238,7 @@ void settle_attempt(struct attempt *t)
     t->settled = true;
     price_attempt(t->exchange, t);
     check_bound(t->exchange, t);
+    check_stated(t->exchange, t);
     reserve_settle(t);
 }
 

@@ -37,6 +37,17 @@ static void tally_attempt(const struct exchange *x, const struct attempt *t)
         observe(&o->first_byte, t->first_byte_ms);
 }
 
+uint64_t tally_stated(struct tally_offer *o, int64_t stated_nanos,
+                      int64_t our_nanos, bool differs)
+{
+    add(&o->stated_nanos, stated_nanos);
+    add(&o->stated_ours_nanos, our_nanos);
+    return differs ? atomic_fetch_add_explicit(&o->stated_off, 1,
+                                               memory_order_relaxed) +
+                         1
+                   : 0;
+}
+
 void tally_exchange(const struct exchange *x)
 {
     struct tally_requests *r = &x->worker->tally;

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from market import wait_until
+
 pytestmark = pytest.mark.threads
 
 MODEL = "deepseek/deepseek-flash"
@@ -167,6 +169,27 @@ def test_metrics_count_what_happened(start, sim):
         assert told == sum(b[name] for b in bills)
     cost = metric(proxy, 'bijia_cost_total{vendor="deepseek",model="deepseek-flash",currency="CNY"}')
     assert abs(cost - sum(float(b["amount"]) for b in bills)) < 1e-8
+
+
+def test_what_vendors_state_themselves_is_compared_with_ours(start, sim):
+    proxy = start()
+    offers = {"openrouter": "z-ai/glm-5.3-flash", "xai": "grok-4.3"}
+
+    def stated(vendor, what):
+        labels = '{vendor="%s",model="%s"%s}' % (vendor, offers[vendor], "" if what == "differs" else ',currency="CNY"')
+        return metric(proxy, "bijia_stated_cost_%stotal" % (what and what + "_") + labels)
+    for vendor, model in offers.items():
+        assert proxy.chat(model=f"{vendor}/{model}").status == 200
+        assert abs(stated(vendor, "") - stated(vendor, "ours")) < 1e-6 and stated(vendor, "") > 0
+        sim.price(vendor, model, rows=[{"input": "90", "output": "190"}])   # it asks more than its page says
+        for streamed in (False, True, False):
+            assert proxy.chat(model=f"{vendor}/{model}", stream=streamed).status == 200
+        wait_until(lambda v=vendor: stated(v, "differs") == 3, "the counter")
+        assert stated(vendor, "") > 2 * stated(vendor, "ours")
+        told = [line for line in proxy.stderr().splitlines() if "event=stated_cost" in line and f"vendor={vendor}" in line]
+        assert len(told) == 2 and "times=1" in told[0] and "times=2" in told[1], "not one line for each answer"
+    line = proxy.routing_log()[-1]["attempts"][-1]
+    assert line["stated_cost"]["currency"] == "USD" and line["cost"] != line["stated_cost"]
 
 
 def test_metrics_are_written_as_prometheus_reads_them(proxy):
