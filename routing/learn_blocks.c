@@ -9,8 +9,28 @@ static struct block *set_of(struct learnt *l, uint64_t name)
 {
     struct block *blocks = (void *)((char *)l + l->blocks_at);
     uint64_t sets = l->limits.blocks / BLOCK_WAYS;
+    uint64_t set = (uint64_t)((unsigned __int128)mix(name, 0) * sets >> 64);
 
-    return &blocks[mix(name, 0) % sets * BLOCK_WAYS];
+    return &blocks[set * BLOCK_WAYS];
+}
+
+/* The sets of a long prompt lie all over the memory: at block `from` some are
+ * asked for at once, then each as many steps before it is needed. */
+static void fetch(struct learnt *l, const struct prefix *p, uint32_t from,
+                  uint32_t i)
+{
+    enum {
+        AHEAD = 12
+    };
+
+    uint32_t to = i + AHEAD < p->n ? i + AHEAD : p->n;
+
+    for (uint32_t k = i == from ? i : i + AHEAD - 1; k < to; k++) {
+        const struct block *set = set_of(l, p->names[k]);
+
+        for (int way = 0; way < BLOCK_WAYS; way++)
+            __builtin_prefetch(&set[way]);
+    }
 }
 
 static struct block *find(struct learnt *l, uint64_t name)
@@ -84,8 +104,10 @@ void blocks_find(struct outlook *o, struct arena *a)
 
     o->blocks = arena_alloc(a, (n + 1) * sizeof(struct block *));
     while (o->known < n) {
-        struct block *b = find(o->l, p->names[o->known]);
+        struct block *b;
 
+        fetch(o->l, p, 0, o->known);
+        b = find(o->l, p->names[o->known]);
         if (!b)
             break;
         o->blocks[o->known++] = b;
@@ -175,8 +197,12 @@ void blocks_keep(struct learnt *l, struct outlook *o, uint16_t offer)
     struct block *parted = NULL, *end = NULL;
 
     for (uint32_t i = 0; i < n; i++) {
-        struct block *b = make(l, p->names[i], o->now);
+        struct block *b = i < o->known ? o->blocks[i] : NULL;
 
+        if (i >= o->known)
+            fetch(l, p, o->known, i);
+        if (!b || b->name != p->names[i]) /* forgotten meanwhile */
+            b = make(l, p->names[i], o->now);
         meet(b, o, i + 1 < n ? p->names[i + 1] : 0);
         if (keeps && keep_at(b, o, offer) && shared == i) {
             shared++;
