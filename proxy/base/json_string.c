@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/cpu.h"
+
 #ifdef __SSE2__
 #    include <emmintrin.h>
 #endif
@@ -275,7 +277,12 @@ static const char *blocks_end(struct json_string *out, const char *p,
         s.mask = special_mask(p, any_bytes);
         p = stretch_end(out, p, end, any_bytes, s);
     }
-    for (s.size = 4 * BLOCK; p && end - p >= s.size;) {
+    s.size = 4 * BLOCK;
+#ifdef __x86_64__
+    if (cpu_level >= CPU_AVX2 && p && end - p >= s.size)
+        p = json_string_avx2(out, p, end, any_bytes);
+#endif
+    while (p && end - p >= s.size) {
         s.mask = special_masks(p, any_bytes);
         p = stretch_end(out, p, end, any_bytes, s);
     }

@@ -3,7 +3,8 @@
  *
  * The inner loop of everything that reads JSON: sixteen bytes a step while
  * they are plain ASCII, and fifteen while they are three-byte characters
- * (Chinese text). Used by json_scan.c only.
+ * (Chinese text); where the processor can, 64 of any (json_string_avx2.c).
+ * Used by json_scan.c only.
  */
 #pragma once
 
@@ -23,3 +24,10 @@ const char *utf8_end(const char *p, const char *end);
 /* `p`: at the opening quote, before `end`. */
 bool json_string_end(struct json_string *out, const char *p, const char *end,
                      bool any_bytes) MUST_CHECK;
+
+/* Reads on at p, in the middle of a string but between two characters, behind
+ * its quote and at least three bytes more. NULL: it ended well, and *out says
+ * where. Else how far all is well, at most until something is not complete or
+ * not right. Only if cpu_level is CPU_AVX2. */
+const char *json_string_avx2(struct json_string *out, const char *p,
+                             const char *end, bool any_bytes) MUST_CHECK;

@@ -1,7 +1,10 @@
-/* Skipping and walking must judge alike, and texts must survive quoting. */
+/* Skipping and walking must judge alike, on any processor, and texts must
+ * survive quoting. */
 #include "base/json_scan.h"
 
 #include <stdlib.h>
+
+#include "base/cpu.h"
 
 #include "fuzz/fuzz.h"
 
@@ -60,6 +63,21 @@ static void walk(struct json_scan *s, struct arena *a)
     }
 }
 
+/* The same on a processor that can do less. */
+static void check_plain(struct slice text, const struct json_scan *best)
+{
+    enum cpu_level level = cpu_level;
+    struct json_scan s;
+
+    cpu_level = CPU_PLAIN;
+    json_scan_init(&s, text);
+    s.any_bytes = best->any_bytes;
+    json_skip(&s);
+    check(json_end(&s) == !best->why);
+    check(json_offset(&s) == json_offset(best) && s.why == best->why);
+    cpu_level = level;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice text = {(const char *)data, size};
@@ -70,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_scan_init(&skip, text);
     json_skip(&skip);
     good = json_end(&skip);
+    check_plain(text, &skip);
     json_scan_init(&walked, text);
     walk(&walked, a);
     check(json_end(&walked) == good);
@@ -79,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     any.any_bytes = true;
     json_skip(&any);
     check(json_end(&any) || !good);
+    check_plain(text, &any);
     arena_free(a);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/cpu.h"
 
 /* Each text stands alone in memory of its own size, so that ASan sees the
  * first byte read too far. */
@@ -259,11 +260,8 @@ static const char *const faults[] = {
     "\xbd\xa0",
 };
 
-static void a_string_ends_where_the_naive_reader_says(void **state)
+static void strings_end_where_the_naive_reader_says(unsigned seed)
 {
-    unsigned seed = 1;
-
-    (void)state;
     for (int round = 0; round < 60000; round++) {
         char text[600] = "\"";
         size_t len = 1, naive = 0;
@@ -300,6 +298,128 @@ static void a_string_ends_where_the_naive_reader_says(void **state)
             assert_int_equal(got.escaped,
                              memchr(text + 1, '\\', naive) != NULL);
         free(copy);
+    }
+}
+
+static void a_string_ends_where_the_naive_reader_says(void **state)
+{
+    (void)state;
+    strings_end_where_the_naive_reader_says(1);
+}
+
+static void so_it_does_on_an_older_processor(void **state)
+{
+    enum cpu_level level = cpu_level;
+
+    (void)state;
+    cpu_level = CPU_PLAIN;
+    strings_end_where_the_naive_reader_says(2);
+    cpu_level = level;
+}
+
+/* What reading the text comes to, at which place, and why. */
+struct verdict {
+    bool good, escaped;
+    size_t at;
+    const char *why;
+};
+
+static struct verdict verdict_of(const char *text, size_t len, bool any_bytes,
+                                 enum cpu_level level)
+{
+    enum cpu_level before = cpu_level;
+    char *copy = malloc(len);
+    struct verdict v = {0};
+    struct json_text got = {0};
+    struct json_scan s;
+
+    memcpy(copy, text, len);
+    json_scan_init(&s, (struct slice){copy, len});
+    s.any_bytes = any_bytes;
+    cpu_level = level;
+    v.good = json_text(&s, &got);
+    cpu_level = before;
+    v.escaped = got.escaped;
+    v.at = json_offset(&s);
+    v.why = s.why;
+    free(copy);
+    return v;
+}
+
+static void check_levels(const char *text, size_t len)
+{
+    for (int any_bytes = 0; any_bytes < 2; any_bytes++) {
+        struct verdict plain = verdict_of(text, len, any_bytes, CPU_PLAIN);
+        struct verdict best = verdict_of(text, len, any_bytes, cpu_level);
+
+        if (plain.good != best.good || plain.escaped != best.escaped ||
+            plain.at != best.at || plain.why != best.why)
+            fail_msg("at %zu and %zu: %.*s", plain.at, best.at, (int)len, text);
+    }
+}
+
+/* Each row at each place of a block and the next, among text of each kind;
+ * then the text cut off at each of its places. */
+static void processors_agree_wherever_a_block_ends(void **state)
+{
+    static const char *const fillers[] = {"x", "\\", "\xe4\xbd\xa0", "\\u4f60",
+                                          "\xf0\x9f\x98\x80"};
+
+    enum {
+        SIZE = 512,
+        PLACES = 16 + 64 + 64
+    };
+
+    (void)state;
+    for (size_t f = 0; f < ARRAY_LEN(fillers); f++)
+        for (size_t i = 0; i < ARRAY_LEN(pieces) + ARRAY_LEN(faults); i++)
+            for (size_t place = 0; place < PLACES; place++) {
+                const char *piece = i < ARRAY_LEN(pieces)
+                                        ? pieces[i]
+                                        : faults[i - ARRAY_LEN(pieces)];
+                char text[SIZE] = "\"";
+                size_t len = 1;
+
+                while (len <= place % 7)
+                    text[len++] = 'a';
+                while (len <= place)
+                    len += (size_t)sprintf(text + len, "%s", fillers[f]);
+                len += (size_t)sprintf(text + len, "%s", piece);
+                while (len < place + 160)
+                    len += (size_t)sprintf(text + len, "%s", fillers[f]);
+                text[len++] = '"';
+                check_levels(text, len);
+                check_levels(text, place + 1);
+                check_levels(text, place + 70);
+            }
+}
+
+/* Bytes drawn from those that matter, all kinds of sense and nonsense. */
+static void processors_agree_on_any_bytes(void **state)
+{
+    static const char bytes[] = "\\\\\"unr40aFx /\x01\x7f\x80\x8f\x90\x9f\xa0"
+                                "\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xed\xef\xf0\xf1"
+                                "\xf4\xf5\xff";
+    unsigned seed = 3;
+
+    (void)state;
+    for (int round = 0; round < 40000; round++) {
+        char text[300] = "\"";
+        size_t len = 1;
+
+        while (len < 250) {
+            int kind = rand_r(&seed) % 40;
+
+            if (kind == 0)
+                text[len++] = bytes[(size_t)rand_r(&seed) % sizeof(bytes)];
+            else
+                len += (size_t)sprintf(
+                    text + len, "%s",
+                    pieces[(size_t)rand_r(&seed) % ARRAY_LEN(pieces)]);
+        }
+        check_levels(text, len);
+        text[(size_t)rand_r(&seed) % len] ^= (char)(1 << rand_r(&seed) % 8);
+        check_levels(text, 1 + (size_t)rand_r(&seed) % len);
     }
 }
 
@@ -449,6 +569,9 @@ int main(void)
         cmocka_unit_test(pythons_judgement_is_shared),
         cmocka_unit_test(nesting_ends_at_the_limit),
         cmocka_unit_test(a_string_ends_where_the_naive_reader_says),
+        cmocka_unit_test(so_it_does_on_an_older_processor),
+        cmocka_unit_test(processors_agree_wherever_a_block_ends),
+        cmocka_unit_test(processors_agree_on_any_bytes),
         cmocka_unit_test(members_and_elements_are_walked),
         cmocka_unit_test(after_a_fault_loops_end),
         cmocka_unit_test(whole_numbers_are_exact_or_refused),
