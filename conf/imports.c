@@ -33,6 +33,6 @@ void imports_read(const struct load *l, file_finder *find, void *self)
             read_import(l, &file);
     }
     if (c->feed.from && c->server.state_dir &&
-        find(self, l, conf_feed_path(c, l->arena), &c->feed.place, true, &file))
+        find(self, l, conf_feed_name(c, l->arena), &c->feed.place, true, &file))
         read_import(l, &file);
 }

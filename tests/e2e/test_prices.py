@@ -590,7 +590,8 @@ class Serving:
             port = s.getsockname()[1]
         (conf / "bijia.yaml").write_text(f"listen: 127.0.0.1:{port}\nworkers: 1\nstate_dir: state\n")
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen([BINARY, "serve", str(conf)], stderr=log)
+            # as people call it: by a path that begins where they stand
+            self.process = subprocess.Popen([BINARY, "serve", conf.name], stderr=log, cwd=conf.parent)
 
     def wait_for(self, *words, times=1, seconds=20):
         """Until so many lines of the log have all the words."""
@@ -637,6 +638,13 @@ def catalogue(path, **costs):
     scratch.rename(path)
 
 
+def board_of(conf, offer, cwd):
+    done = subprocess.run([BINARY, "prices", "--model", offer, "--json", "--conf", conf], cwd=cwd, text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["offers"][0]
+
+
 @pytest.mark.threads
 def test_a_feed_is_read_again_and_what_is_doubtful_changes_nothing(shop, tmp_path):
     path = tmp_path / "feed.json"
@@ -648,6 +656,7 @@ def test_a_feed_is_read_again_and_what_is_doubtful_changes_nothing(shop, tmp_pat
         program.wait_for("event=reload", "result=ok edition=2")
         assert rows_of(shop, "openai/gpt-fresh")[0]["price"]["input"] == "1.00"
         assert rows_of(shop, "openai/gpt-six")[0]["price"]["output"] == "10.00"
+        assert board_of(shop.name, "openai/gpt-fresh", cwd=shop.parent)["price"]["input"] == "1.00"
 
         catalogue(path, gpt_fresh=(0.8, 4), gpt_six=(2, 8))
         program.wait_for("event=price", "offer=openai/gpt-fresh", "cheaper: 1.00 -> 0.80 in (-20.0%)")
