@@ -1,9 +1,13 @@
 """The cheapest is chosen by what this request would cost, and a reload changes minds at once."""
 import json
+import os
 import threading
 import time
+from decimal import Decimal
 
 import pytest
+
+from market import ROOT
 
 pytestmark = pytest.mark.threads
 
@@ -174,3 +178,22 @@ def test_an_objective_pays_for_time(start, sim):
         assert proxy.chat(model=model, stream=True).status == 200
     assert chosen(proxy, model="pair")[0] == "deepseek"
     assert chosen(proxy, model="fast")[0] == "kimi"
+
+
+def test_the_vendor_of_ones_own_in_the_readme_works_as_it_is_written(start, sim):
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    blocks = text[text.index("A vendor of your own"):].split("```yaml\n")[1:3]
+    account, price = (block.split("```")[0] for block in blocks)
+    assert "cellar:" in account and "cellar:" in price
+
+    def edit(proxy):
+        proxy.write("vendors.yaml", proxy.read("vendors.yaml") + account.replace(
+            "http://10.0.0.7:8000", sim.url + "/vllm"))
+        proxy.write("prices.yaml", proxy.read("prices.yaml") + price)
+    proxy = start(edit=edit)
+    assert proxy.run("check").returncode == 0
+    answer = proxy.chat(model="llama-3.3-70b")
+    assert answer.status == 200 and answer.headers["x-bijia-vendor"] == "cellar"
+    tokens = answer.json()["usage"]["total_tokens"]
+    assert Decimal(answer.headers["x-bijia-cost"].split()[1]) == tokens * Decimal("0.5") / 10**6
