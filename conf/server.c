@@ -103,12 +103,19 @@ static const struct field admin_rows[] = {
                   "own; the socket's directory must let them in"),
 };
 
+static const struct field ledger_rows[] = {
+    TIME("keep", ledger_keep_ms, "", LEDGER_KEEP_LEAST_DAYS *DAY, 36500 * DAY,
+         "older rows are removed; budgets and seals remember them; absent: "
+         "all stay"),
+};
+
 static const struct field_table admin = FIELD_TABLE(admin_rows);
 static const struct field_table tls = FIELD_TABLE(tls_rows),
                                 limits = FIELD_TABLE(limit_rows),
                                 timeouts = FIELD_TABLE(timeout_rows),
                                 attempts = FIELD_TABLE(attempt_rows),
-                                breaker = FIELD_TABLE(breaker_rows);
+                                breaker = FIELD_TABLE(breaker_rows),
+                                ledger = FIELD_TABLE(ledger_rows);
 
 static const struct field rows[] = {
     FIELD(conf_server, "listen", listen, .kind = FIELD_WORDS,
@@ -133,6 +140,7 @@ static const struct field rows[] = {
     SECTION("timeouts", &timeouts, "what is waited for, and how long"),
     SECTION("attempts", &attempts, "how often another vendor is tried"),
     SECTION("breaker", &breaker, "when an offer that fails is left alone"),
+    SECTION("ledger", &ledger, "what is kept of what was spent"),
 };
 
 const struct field_table server_fields = FIELD_TABLE(rows);

@@ -11,6 +11,7 @@
 
 #include "admin/desk.h"
 #include "admin/key_store.h"
+#include "record/retention.h"
 
 /* --- offers --------------------------------------------------------------- */
 
@@ -81,6 +82,27 @@ void act_drain(struct http_request *req, void *plane)
     desk_reply(req, json);
     if (!p->draining)
         program_drain(p);
+}
+
+/* Done by and by: GET /v1/ledger tells how far it is. */
+void act_prune(struct http_request *req, void *plane)
+{
+    const struct program *p = ((struct plane *)plane)->program;
+    int64_t before_ms;
+    bool ok;
+    const char *before = desk_word(req, "before", &ok);
+
+    if (!ok)
+        return;
+    if (!before || !time_parse(&before_ms, before) ||
+        !retention_is_fit(before_ms)) {
+        desk_refuse(req, 400,
+                    "\"before\" is an instant more than 32 days ago.");
+        return;
+    }
+    log_line(LOG_INFO, "admin", "ledger_before=%s removed=yes", before);
+    recorder_prune(p->recorder, before_ms);
+    state_ledger(req, plane);
 }
 
 /* --- keys ----------------------------------------------------------------- */

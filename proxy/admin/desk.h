@@ -39,6 +39,7 @@ void state_offers(struct http_request *req, void *plane);
 void state_vendors(struct http_request *req, void *plane);
 void state_teams(struct http_request *req, void *plane);
 void state_keys(struct http_request *req, void *plane);
+void state_ledger(struct http_request *req, void *plane);
 /* metrics.c */
 void metrics_show(struct http_request *req, void *plane);
 /* acts.c */
@@ -46,6 +47,7 @@ void act_disable(struct http_request *req, void *plane);
 void act_enable(struct http_request *req, void *plane);
 void act_reload(struct http_request *req, void *plane);
 void act_drain(struct http_request *req, void *plane);
+void act_prune(struct http_request *req, void *plane);
 void act_key_new(struct http_request *req, void *plane);
 void act_key_rotate(struct http_request *req, void *plane);
 void act_key_revoke(struct http_request *req, void *plane);

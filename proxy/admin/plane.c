@@ -63,6 +63,8 @@ static const struct http_route routes[] = {
     {"POST", "/v1/keys/new", admit, act_key_new},
     {"POST", "/v1/keys/rotate", admit, act_key_rotate},
     {"POST", "/v1/keys/revoke", admit, act_key_revoke},
+    {"GET", "/v1/ledger", admit, state_ledger},
+    {"POST", "/v1/ledger/prune", admit, act_prune},
     {"POST", "/v1/reload", admit, act_reload},
     {"POST", "/v1/drain", admit, act_drain},
 };

@@ -6,6 +6,7 @@
 #include "base/time.h"
 
 #include "admin/desk.h"
+#include "record/retention.h"
 
 /* --- words ---------------------------------------------------------------- */
 
@@ -262,5 +263,20 @@ void state_keys(struct http_request *req, void *plane)
                                     time_text(key->expires_ms, at));
         add_limit(one, p->edition->key_limits[i], loop_now_ms(p->loop));
     }
+    desk_reply(req, json);
+}
+
+/* Of what was removed since the start. */
+void state_ledger(struct http_request *req, void *plane)
+{
+    const struct program *p = ((struct plane *)plane)->program;
+    const struct retention *r = recorder_retention(p->recorder);
+    cJSON *json = cJSON_CreateObject();
+
+    add_number(json, "keep_ms", read_word(&r->keep_ms));
+    cJSON_AddBoolToObject(json, "busy", atomic_load(&r->busy));
+    add_number(json, "requests", read_word(&r->n_exchanges));
+    add_number(json, "attempts", read_word(&r->n_attempts));
+    add_number(json, "accounts", read_word(&r->n_accounts));
     desk_reply(req, json);
 }

@@ -156,6 +156,7 @@ static const struct {
     {"offers", "GET /v1/offers", false, show_offers},
     {"vendors", "GET /v1/vendors", false, show_vendors},
     {"teams", "GET /v1/teams", false, show_teams},
+    {"ledger", "GET /v1/ledger", false, show_status},
     {"metrics", "GET /metrics", false, NULL},
     {"disable", "POST /v1/offers/disable", true, show_offer_names},
     {"enable", "POST /v1/offers/enable", true, show_offer_names},
@@ -241,7 +242,7 @@ static int run(const struct args *args)
         arena_free(a);
         return status;
     }
-    return usage_error(args, "status, offers, vendors, teams, metrics, "
+    return usage_error(args, "status, offers, vendors, teams, ledger, metrics, "
                              "disable, enable, reload or drain?");
 }
 
@@ -253,8 +254,8 @@ static const struct option_row options[] = {
 extern const struct command command_admin;
 const struct command command_admin = {
     .name = "admin",
-    .usage = "status | offers | vendors | teams | metrics | disable OFFER | "
-             "enable OFFER | reload | drain",
+    .usage = "status | offers | vendors | teams | ledger | metrics |\n"
+             "             disable OFFER | enable OFFER | reload | drain",
     .help = "look into a running bijia, and take offers out",
     .more =
         "It speaks over the unix socket admin.sock in the state directory\n"

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 
 #include "cli/options.h"
+#include "cli/prune.h"
 #include "record/ledger_tool.h"
 
 static int backup(struct ledger_tool *t, const struct args *args,
@@ -28,6 +29,7 @@ static int verify(struct ledger_tool *t, const struct args *args,
                   char problem[LEDGER_PROBLEM])
 {
     struct ledger_verdict v;
+    char at[TIME_TEXT];
 
     (void)args;
     if (!ledger_verify(t, &v, tell, stderr, problem))
@@ -36,6 +38,11 @@ static int verify(struct ledger_tool *t, const struct args *args,
            (long long)v.n_exchanges, (long long)v.n_attempts,
            (long long)v.n_accounts, (long long)v.n_seals,
            v.n_problems ? "NOT whole" : "whole");
+    if (v.n_removed_attempts)
+        printf("before %s %lld attempts were removed; the chain begins at seal "
+               "%lld\n",
+               time_text(v.removed_before_ms, at),
+               (long long)v.n_removed_attempts, (long long)v.first_seal);
     if (v.head[0])
         printf("last seal %s\n", v.head);
     return v.n_problems ? 1 : 0;
@@ -103,10 +110,15 @@ static int run(const struct args *args)
     size_t verb = 0;
     int status = 1;
 
+    if (strcmp(word, "prune") == 0) {
+        status = prune_run(args, a);
+        arena_free(a);
+        return status;
+    }
     while (verb < ARRAY_LEN(verbs) && strcmp(verbs[verb].word, word) != 0)
         verb++;
     if (verb == ARRAY_LEN(verbs))
-        status = usage_error(args, "wants backup, verify or export");
+        status = usage_error(args, "wants backup, verify, export or prune");
     else if ((path = find_ledger(args, a)))
         status = with_ledger(path, verb, args);
     arena_free(a);
@@ -120,22 +132,29 @@ static const struct option_row options[] = {
     {"--jsonl", NULL, "export: one JSON object a line"},
     {"--from", "TIME", "export: requests that came then or later"},
     {"--to", "TIME", "export: and before this"},
+    {"--before", "TIME", "prune: requests that came before it"},
 };
 
 extern const struct command command_ledger;
 const struct command command_ledger = {
     .name = "ledger",
     .usage = "backup FILE | verify | export [--csv | --jsonl] [--from TIME] "
-             "[--to TIME]",
-    .help = "copy, check or tell what was spent",
+             "[--to TIME] | prune --before TIME",
+    .help = "copy, check, tell or shorten what was spent",
     .more =
-        "All three work beside a running proxy and do not hold it up.\n\n"
+        "All work beside a running proxy and do not hold it up.\n\n"
         "backup: a whole copy as of one instant.\n"
         "verify: is the file whole, is each team's account the sum of its\n"
         "requests, does the chain of seals hold. Prints the last seal: who\n"
         "keeps it elsewhere can prove later that nothing before it was\n"
         "changed. Exit status 1 if anything is wrong.\n"
-        "export: one line for each attempt.",
+        "export: one line for each attempt.\n"
+        "prune: removes old rows for good, in small pieces; export them\n"
+        "before, if you want them. What budgets have spent stays, and a\n"
+        "checkpoint stands for the rows in the chain of seals. `ledger: "
+        "{keep:\n"
+        "400d}` in bijia.yaml does it by itself. The file keeps its size, and\n"
+        "uses the room for new rows.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .words_most = 2,

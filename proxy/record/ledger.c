@@ -320,6 +320,18 @@ int ledger_commit(struct ledger *l)
     return 0;
 }
 
+int ledger_prune(struct ledger *l, int64_t before_unix_ms, struct pruned *told)
+{
+    bool any = false;
+
+    if (ledger_begin(l))
+        return -1;
+    if (ledger_prune_piece(l->db, &l->rows.seal, before_unix_ms, told, &any) !=
+        SQLITE_OK)
+        return fail(l, "removing old rows");
+    return ledger_commit(l) ? -1 : any;
+}
+
 static bool is_passing(int failure)
 {
     int primary = failure & 0xff;

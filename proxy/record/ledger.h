@@ -17,6 +17,7 @@
 #include "base/attr.h"
 
 #include "record/ledger_accounts.h"
+#include "record/ledger_prune.h"
 #include "record/receipt.h"
 #include "record/warning.h"
 
@@ -38,6 +39,11 @@ int ledger_move(struct ledger *l, struct account_plan *plan) MUST_CHECK;
 /* w->fresh: nobody was told yet. */
 int ledger_warn(struct ledger *l, struct warning *w) MUST_CHECK;
 int ledger_commit(struct ledger *l) MUST_CHECK;
+
+/* Removes a piece of what came before an instant: 1; nothing is left: 0; -1 as
+ * above. In a transaction of its own; adds to *told. */
+int ledger_prune(struct ledger *l, int64_t before_unix_ms,
+                 struct pruned *told) MUST_CHECK;
 
 /* Once, before anything is written: charges what an earlier process left
  * open, by its intents or, if these cannot be believed, by its leases. All of

@@ -201,13 +201,69 @@ int seal_adopt(struct seal *s)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* --- checkpoints -------------------------------------------------------------
+ */
+
+#define CHECKPOINT                                                  \
+    "n, hash, before_unix_ms, at_unix_ms, n_exchanges, n_attempts," \
+    " cny_nanos, usd_nanos"
+
+/* From column `at` on. */
+static void read_checkpoint(struct checkpoint *c, sqlite3_stmt *stmt, int at)
+{
+    const void *hash = sqlite3_column_blob(stmt, at + 1);
+
+    *c = (struct checkpoint){.n = sqlite3_column_int64(stmt, at)};
+    if (hash && sqlite3_column_bytes(stmt, at + 1) == DIGEST_BYTES)
+        memcpy(c->hash, hash, DIGEST_BYTES);
+    c->before_ms = sqlite3_column_int64(stmt, at + 2);
+    c->at_ms = sqlite3_column_int64(stmt, at + 3);
+    c->n_exchanges = sqlite3_column_int64(stmt, at + 4);
+    c->n_attempts = sqlite3_column_int64(stmt, at + 5);
+    c->nanos[CURRENCY_CNY] = sqlite3_column_int64(stmt, at + 6);
+    c->nanos[CURRENCY_USD] = sqlite3_column_int64(stmt, at + 7);
+}
+
+int seal_last_checkpoint(sqlite3 *db, struct checkpoint *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db,
+                                "SELECT " CHECKPOINT " FROM checkpoint ORDER "
+                                "BY n DESC LIMIT 1",
+                                -1, &stmt, NULL);
+
+    *out = (struct checkpoint){0};
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        read_checkpoint(out, stmt, 0);
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+void seal_checkpoint(struct seal_row *row, const struct checkpoint *c)
+{
+    char hash[DIGEST_HEX];
+
+    row->len = 0;
+    seal_text(row, "checkpoint");
+    seal_int(row, c->n);
+    seal_text(row, digest_text(c->hash, hash));
+    seal_int(row, c->before_ms);
+    seal_int(row, c->at_ms);
+    seal_int(row, c->n_exchanges);
+    seal_int(row, c->n_attempts);
+    for (int i = 0; i < CURRENCY_COUNT; i++)
+        seal_int(row, c->nanos[i]);
+}
+
 /* --- verifying ---------------------------------------------------------------
  */
 
 struct reading {
     struct seal seal;
-    sqlite3_stmt *rows; /* in the order of their seals */
-    int rc;             /* of its last step */
+    sqlite3_stmt *rows, *checkpoints; /* in the order of their seals */
+    int rc, checkpoints_rc;           /* of their last step */
     void (*tell)(void *to, const char *problem);
     void *to;
 };
@@ -238,6 +294,20 @@ static void read_rows(struct reading *r, int64_t n)
     }
 }
 
+static void read_checkpoints(struct reading *r, int64_t n)
+{
+    struct checkpoint c;
+    struct seal_row row;
+
+    while (r->checkpoints_rc == SQLITE_ROW &&
+           sqlite3_column_int64(r->checkpoints, 0) <= n) {
+        read_checkpoint(&c, r->checkpoints, 1);
+        seal_checkpoint(&row, &c);
+        seal_add(&r->seal, &row);
+        r->checkpoints_rc = sqlite3_step(r->checkpoints);
+    }
+}
+
 static void check_seal(struct reading *r, sqlite3_stmt *seal)
 {
     int64_t n = sqlite3_column_int64(seal, 0);
@@ -247,6 +317,7 @@ static void check_seal(struct reading *r, sqlite3_stmt *seal)
         complain(r, r->seal.n, "is missing");
     r->seal.n = n;
     read_rows(r, n);
+    read_checkpoints(r, n);
     chain(&r->seal);
     if (!hash || sqlite3_column_bytes(seal, 2) != DIGEST_BYTES ||
         memcmp(hash, r->seal.now, DIGEST_BYTES) != 0)
@@ -263,6 +334,7 @@ static int read_chain(struct reading *r, sqlite3 *db)
         db, "SELECT n, n_rows, hash FROM seal ORDER BY n", -1, &seals, NULL);
 
     r->rc = sqlite3_step(r->rows);
+    r->checkpoints_rc = sqlite3_step(r->checkpoints);
     while (rc == SQLITE_OK || rc == SQLITE_ROW) {
         rc = sqlite3_step(seals);
         if (rc == SQLITE_ROW)
@@ -280,17 +352,27 @@ static int read_chain(struct reading *r, sqlite3 *db)
 int seal_verify(sqlite3 *db, char head[DIGEST_HEX],
                 void (*tell)(void *to, const char *problem), void *to)
 {
-    struct reading r = {.seal = {.n = 1}, .tell = tell, .to = to};
-    int rc = sqlite3_prepare_v2(
-        db, "SELECT coalesce(seal, 0), " ROW " FROM attempt ORDER BY 1", -1,
-        &r.rows, NULL);
+    struct reading r = {.tell = tell, .to = to};
+    struct checkpoint last;
+    int rc = seal_last_checkpoint(db, &last);
 
+    r.seal.n = last.n + 1;
+    memcpy(r.seal.before, last.hash, DIGEST_BYTES);
     head[0] = '\0';
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(
+            db, "SELECT coalesce(seal, 0), " ROW " FROM attempt ORDER BY 1", -1,
+            &r.rows, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(
+            db, "SELECT seal, " CHECKPOINT " FROM checkpoint ORDER BY 1", -1,
+            &r.checkpoints, NULL);
     if (rc == SQLITE_OK)
         rc = read_chain(&r, db);
     if (rc == SQLITE_OK && r.seal.n > 1)
         digest_text(r.seal.before, head);
     sqlite3_finalize(r.rows);
+    sqlite3_finalize(r.checkpoints);
     seal_fini(&r.seal);
     return rc;
 }

@@ -16,6 +16,7 @@
 
 #include "base/attr.h"
 #include "base/digest.h"
+#include "base/money.h"
 
 enum {
     SEAL_ROW_BYTES = 2048, /* of one row, as it is hashed */
@@ -53,8 +54,23 @@ void seal_committed(struct seal *s);
 /* Adds all rows that have no seal yet: those of a recovery. */
 int seal_adopt(struct seal *s) MUST_CHECK;
 
-/* Reads the whole chain; tells each seal that does not hold. head: of the
- * last, in hex. */
+/* What stands for the beginning of the chain: see ledger_prune.h. All zero:
+ * nothing was removed. */
+struct checkpoint {
+    int64_t n; /* the last seal removed */
+    unsigned char hash[DIGEST_BYTES];
+    int64_t before_ms, at_ms;
+    int64_t n_exchanges, n_attempts; /* ever removed */
+    int64_t nanos[CURRENCY_COUNT];   /* what they cost, of teams' accounts */
+};
+
+/* The latest. SQLite's code. */
+int seal_last_checkpoint(sqlite3 *db, struct checkpoint *out) MUST_CHECK;
+/* Its row, as it is sealed. */
+void seal_checkpoint(struct seal_row *row, const struct checkpoint *c);
+
+/* Reads the whole chain, from the last checkpoint on; tells each seal that does
+ * not hold. head: of the last, in hex. */
 int seal_verify(sqlite3 *db, char head[DIGEST_HEX],
                 void (*tell)(void *to, const char *problem),
                 void *to) MUST_CHECK;

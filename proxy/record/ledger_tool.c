@@ -148,6 +148,15 @@ static const char *const checks[] = {
     "x.team = a.team AND x.currency = a.currency WHERE a.scope = 'all' GROUP "
     "BY a.no HAVING a.spent_nanos - a.retired_nanos <> "
     "coalesce(sum(x.cost_nanos), 0)",
+    "SELECT 'what was removed cost ' || c.cny_nanos || ' nanos of CNY and ' || "
+    "c.usd_nanos || ' of USD, the accounts say otherwise' FROM checkpoint c "
+    "WHERE c.n = (SELECT max(n) FROM checkpoint) AND (c.cny_nanos <> (SELECT "
+    "coalesce(sum(retired_nanos), 0) FROM account WHERE scope = 'all' AND "
+    "currency = 'CNY') OR c.usd_nanos <> (SELECT coalesce(sum(retired_nanos), "
+    "0) FROM account WHERE scope = 'all' AND currency = 'USD'))",
+    "SELECT 'account ' || no || ' has retired rows, but none were removed' "
+    "FROM account WHERE retired_nanos <> 0 AND NOT EXISTS (SELECT 1 FROM "
+    "checkpoint)",
     "SELECT 'account ' || no || ' has spent more than its lease' FROM account "
     "WHERE spent_nanos > covered_nanos",
     "SELECT 'attempt ' || id || ' costs less than nothing' FROM attempt WHERE "
@@ -159,12 +168,25 @@ static void tell_seal(void *to, const char *problem)
     complain(to, problem);
 }
 
+static bool find_checkpoint(struct verifying *v)
+{
+    struct checkpoint c;
+
+    if (seal_last_checkpoint(v->tool->db, &c) != SQLITE_OK)
+        return false;
+    v->out->n_removed_attempts = c.n_attempts;
+    v->out->removed_before_ms = c.before_ms;
+    v->out->first_seal = c.n + 1;
+    return true;
+}
+
 static bool verify_all(struct verifying *v)
 {
     bool ok = count(v, "SELECT count(*) FROM exchange", &v->out->n_exchanges) &&
               count(v, "SELECT count(*) FROM attempt", &v->out->n_attempts) &&
               count(v, "SELECT count(*) FROM account", &v->out->n_accounts) &&
-              count(v, "SELECT count(*) FROM seal", &v->out->n_seals);
+              count(v, "SELECT count(*) FROM seal", &v->out->n_seals) &&
+              find_checkpoint(v);
 
     for (size_t i = 0; ok && i < ARRAY_LEN(checks); i++)
         ok = find_problems(v, checks[i]);

@@ -33,6 +33,8 @@ struct ledger_verdict {
     int64_t n_exchanges, n_attempts, n_accounts, n_seals;
     int64_t n_problems; /* each told by tell() */
     char head[65];      /* the last seal's hash, in hex; "": none */
+    /* what the last checkpoint stands for: 0 attempts: none */
+    int64_t n_removed_attempts, removed_before_ms, first_seal;
 };
 
 /* Is the file whole, is each attempt in an exchange, is each team's account

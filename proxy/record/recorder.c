@@ -14,8 +14,6 @@
  * spent by them, and the leases that are wanted. Only then are leases granted
  * and the places of intents free.
  */
-#include "record/recorder.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -35,49 +33,14 @@
 #include "base/fatal.h"
 #include "base/log.h"
 
-#include "record/charging.h"
-#include "record/ledger.h"
-#include "record/names.h"
-#include "record/routing_log.h"
-#include "record/tray.h"
+#include "record/recorder_state.h"
 
 enum {
     /* The ledger costs 7.6 us a receipt at 20 ms, 6.3 at 40, 5.5 at 100
      * (10,000 a second); but what has gathered dies with the process. */
     GATHER_MS = 40,
-    RETRY_MS = 250,
-    REMIND_MS = 60 * 1000,    /* between lines about one long failure */
-    FAREWELL_MS = 30 * 1000,  /* see recorder_free() */
     SWEEP_MS = 60 * 1000,     /* between looks for idle accounts */
-    NOTE_MS = 60 * 1000,      /* between notes of the time */
     LEASE_MS = 5 * 60 * 1000, /* an idle account keeps its lease so long */
-};
-
-struct recorder {
-    struct tray *trays;
-    int n_trays;
-    pthread_t thread;
-    int wake_fd;
-    atomic_bool dozing; /* whoever clears it writes to wake_fd */
-    atomic_bool ending, reopening, broken;
-    /* the thread's own */
-    struct intents_file *intents;
-    struct purses *purses;
-    void (*granted)(void *to);
-    void *granted_to;
-    void (*warned)(void *to, const struct warning *w);
-    void *warned_to;
-    pthread_mutex_t lock;     /* of the next */
-    struct warning *arrived;  /* since the last batch */
-    struct slip **batch;      /* one list for each tray */
-    struct warning *warnings; /* of the batch */
-    struct ledger *ledger;
-    struct charging charging; /* of the batch */
-    int64_t swept_at_ms, noted_at_ms;
-    struct routing_log log;
-    bool failed; /* the batch, at its last try */
-    int64_t failed_at_ms, told_at_ms;
-    char log_path[PATH_MAX];
 };
 
 /* ---- the workers' side ---- */
@@ -160,6 +123,17 @@ void recorder_warn(struct recorder *r, const struct warning *w)
     pthread_mutex_unlock(&r->lock);
 }
 
+struct retention *recorder_retention(struct recorder *r)
+{
+    return &r->retention;
+}
+
+void recorder_prune(struct recorder *r, int64_t before_unix_ms)
+{
+    retention_ask(&r->retention, before_unix_ms);
+    wake(r);
+}
+
 void recorder_reopen(struct recorder *r)
 {
     atomic_store(&r->reopening, true);
@@ -168,7 +142,7 @@ void recorder_reopen(struct recorder *r)
 
 /* ---- the recorder's thread ---- */
 
-static void rest(struct recorder *r, int ms)
+void recorder_rest(struct recorder *r, int ms)
 {
     struct pollfd p = {.fd = r->wake_fd, .events = POLLIN};
     uint64_t n;
@@ -183,14 +157,14 @@ static bool has_more(const struct recorder *r)
     for (int w = 0; w < r->n_trays; w++)
         if (tray_has_more(&r->trays[w]))
             return true;
-    return purses_want(r->purses);
+    return purses_want(r->purses) || retention_asked(&r->retention);
 }
 
 static void doze(struct recorder *r)
 {
     atomic_store(&r->dozing, true);
     if (!has_more(r) && !atomic_load(&r->ending) && !atomic_load(&r->reopening))
-        rest(r, SWEEP_MS);
+        recorder_rest(r, SWEEP_MS);
     atomic_store(&r->dozing, false);
 }
 
@@ -203,17 +177,6 @@ static struct warning *take_warnings(struct recorder *r)
     r->arrived = NULL;
     pthread_mutex_unlock(&r->lock);
     return list;
-}
-
-static void tell_warnings(struct recorder *r)
-{
-    for (struct warning *w = r->warnings, *next; w; w = next) {
-        next = w->next;
-        if (w->fresh && r->warned)
-            r->warned(r->warned_to, w);
-        free(w);
-    }
-    r->warnings = NULL;
 }
 
 static bool gather(struct recorder *r)
@@ -229,176 +192,6 @@ static bool gather(struct recorder *r)
     return any || r->warnings || charging_any(&r->charging);
 }
 
-/* Calls for each receipt of the batch; stops at the first -1. */
-static int for_batch(struct recorder *r, int (*fn)(struct recorder *r, int w,
-                                                   struct receipt *receipt))
-{
-    for (int w = 0; w < r->n_trays; w++)
-        for (struct slip *s = r->batch[w]; s; s = s->next)
-            if (fn(r, w, &s->receipt))
-                return -1;
-    return 0;
-}
-
-static int add_to_ledger(struct recorder *r, int w, struct receipt *receipt)
-{
-    FAILPOINT("row_before");
-    if (ledger_add(r->ledger, receipt))
-        return -1;
-    charging_add(&r->charging, intents_of(r->intents, w), receipt,
-                 ledger_fresh(r->ledger));
-    return 0;
-}
-
-static int free_places(struct recorder *r, int w, struct receipt *receipt)
-{
-    charging_free(intents_of(r->intents, w), receipt);
-    return 0;
-}
-
-static int add_to_log(struct recorder *r, int w, struct receipt *receipt)
-{
-    (void)w;
-    routing_log_add(&r->log, receipt);
-    return 0;
-}
-
-static int release_snapshot(struct recorder *r, int w, struct receipt *receipt)
-{
-    (void)r;
-    (void)w;
-    snapshot_release(receipt->snapshot);
-    return 0;
-}
-
-static int64_t time_now(struct recorder *r)
-{
-    return purses_time(r->purses, clock_unix_ms());
-}
-
-/* So that a restart knows a clock that was set back. */
-static int note_time(struct recorder *r)
-{
-    int64_t now_ms = clock_mono_ms();
-
-    if (r->noted_at_ms && now_ms - r->noted_at_ms < NOTE_MS)
-        return 0;
-    if (ledger_note_time(r->ledger, time_now(r)))
-        return -1;
-    r->noted_at_ms = now_ms;
-    return 0;
-}
-
-static int note_warnings(struct recorder *r)
-{
-    for (struct warning *w = r->warnings; w; w = w->next)
-        if (ledger_warn(r->ledger, w))
-            return -1;
-    return 0;
-}
-
-static int try_ledger(struct recorder *r)
-{
-    if (r->failed && ledger_recover(r->ledger))
-        return -1;
-    charging_again(&r->charging);
-    FAILPOINT("begin_before");
-    if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger) ||
-        charging_move(&r->charging, r->ledger) || note_warnings(r) ||
-        note_time(r))
-        return -1;
-    FAILPOINT("commit_before");
-    if (ledger_commit(r->ledger))
-        return -1;
-    FAILPOINT("commit_after");
-    return 0;
-}
-
-static void note_failure(struct recorder *r)
-{
-    int64_t now_ms = clock_mono_ms();
-
-    if (!r->failed)
-        r->failed_at_ms = now_ms;
-    if (!r->failed || now_ms - r->told_at_ms >= REMIND_MS) {
-        log_line(LOG_ERROR, "ledger_failed",
-                 "problem=\"%s\" note=\"new work is refused; what is under "
-                 "way is kept\"",
-                 ledger_problem(r->ledger));
-        r->told_at_ms = now_ms;
-    }
-    r->failed = true;
-    atomic_store_explicit(&r->broken, true, memory_order_relaxed);
-    if (r->granted) /* who waits need not wait */
-        r->granted(r->granted_to);
-}
-
-static void note_success(struct recorder *r)
-{
-    if (!r->failed)
-        return;
-    log_line(LOG_INFO, "ledger_recovered", "after_ms=%" PRId64,
-             clock_mono_ms() - r->failed_at_ms);
-    r->failed = false;
-    atomic_store_explicit(&r->broken, false, memory_order_relaxed);
-}
-
-/* The last that can be done for a receipt whose ledger has gone: its attempts'
- * intents stay, and the next start will find them. */
-static int give_up(struct recorder *r, int w, struct receipt *receipt)
-{
-    char cost[MONEY_TEXT];
-
-    (void)r;
-    (void)w;
-    log_line(LOG_ERROR, "receipt_not_in_ledger",
-             "id=%s team=%s at_unix_ms=%" PRId64 " cost=%s currency=%s",
-             receipt->id, receipt_team(receipt) ? receipt_team(receipt) : "-",
-             receipt->at_unix_ms, decimal_text(receipt->cost.nanos, cost),
-             currency_name(receipt->cost.currency));
-    return 0;
-}
-
-/* Until the batch is in the ledger, or the end has waited long enough. */
-static bool write_ledger(struct recorder *r)
-{
-    int64_t ending_ms = 0;
-
-    while (try_ledger(r)) {
-        note_failure(r);
-        rest(r, RETRY_MS);
-        if (!atomic_load(&r->ending))
-            continue;
-        if (ending_ms == 0)
-            ending_ms = clock_mono_ms();
-        if (clock_mono_ms() - ending_ms >= FAREWELL_MS) {
-            for_batch(r, give_up);
-            return false;
-        }
-    }
-    note_success(r);
-    return true;
-}
-
-static void write_batch(struct recorder *r)
-{
-    if (write_ledger(r)) {
-        for_batch(r, free_places);
-        FAILPOINT("grant_before");
-        if (charging_grant(&r->charging) && r->granted)
-            r->granted(r->granted_to);
-    } else {
-        for (struct warning *w = r->warnings; w; w = w->next)
-            w->fresh = false;
-    }
-    tell_warnings(r);
-    for_batch(r, add_to_log);
-    routing_log_flush(&r->log);
-    for_batch(r, release_snapshot);
-    for (int w = 0; w < r->n_trays; w++)
-        tray_return(&r->trays[w], r->batch[w]);
-}
-
 /* Leases of accounts that nobody used for a while are given back. */
 static void sweep(struct recorder *r)
 {
@@ -408,6 +201,20 @@ static void sweep(struct recorder *r)
         return;
     r->swept_at_ms = now_ms;
     purses_close_idle(r->purses, now_ms - LEASE_MS);
+}
+
+/* One piece of old rows. False: there is none. */
+static bool prune(struct recorder *r)
+{
+    int rc = r->failed ? 0 : retention_step(&r->retention, r->ledger);
+
+    if (rc < 0) {
+        log_line(LOG_ERROR, "ledger_prune", "problem=\"%s\"",
+                 ledger_problem(r->ledger));
+        if (ledger_recover(r->ledger))
+            recorder_failed(r);
+    }
+    return rc > 0;
 }
 
 static void *run(void *arg)
@@ -421,13 +228,17 @@ static void *run(void *arg)
             routing_log_reopen(&r->log);
         sweep(r);
         if (gather(r)) {
-            write_batch(r);
-            if (!ending)
-                rest(r, GATHER_MS);
+            recorder_write(r);
+            if (!ending) {
+                (void)prune(r);
+                recorder_rest(r, GATHER_MS);
+            }
+        } else if (!ending && prune(r)) {
+            recorder_rest(r, GATHER_MS);
         } else if (ending) {
             if (!r->failed && (ledger_rest(r->ledger) ||
-                               ledger_note_time(r->ledger, time_now(r))))
-                note_failure(r);
+                               ledger_note_time(r->ledger, recorder_now(r))))
+                recorder_failed(r);
             return NULL;
         } else {
             doze(r);
@@ -521,7 +332,7 @@ static void destroy(struct recorder *r)
 {
     r->warnings = take_warnings(r);
     r->warned = NULL;
-    tell_warnings(r);
+    recorder_tell_warnings(r);
     pthread_mutex_destroy(&r->lock);
     if (r->log.text)
         routing_log_close(&r->log);
@@ -553,6 +364,7 @@ struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
     pthread_mutex_init(&r->lock, NULL);
     r->purses = purses_new(on_want, r);
     r->swept_at_ms = clock_mono_ms();
+    retention_init(&r->retention);
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->wake_fd < 0) {
         snprintf(error, error_size, "eventfd: %s", strerror(errno));

@@ -60,6 +60,13 @@ void recorder_on_warning(struct recorder *r,
                          void (*fn)(void *to, const struct warning *w),
                          void *to);
 
+/* Old rows: `keep_ms` may be set, the counts read. Any thread. */
+struct retention;
+struct retention *recorder_retention(struct recorder *r);
+/* Rows before that instant go now; the recorder's thread does it between its
+ * batches. Any thread. */
+void recorder_prune(struct recorder *r, int64_t before_unix_ms);
+
 /* For /readyz: the ledger takes rows. Any thread. */
 bool recorder_healthy(const struct recorder *r);
 

@@ -14,6 +14,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 
+#include "record/retention.h"
 #include "serve/feed.h"
 #include "serve/hook.h"
 #include "serve/program.h"
@@ -59,6 +60,12 @@ static struct tls_context *load_tls(const struct program *p,
         *ok = false;
     }
     return t;
+}
+
+static void keep_rows(struct program *p, const struct snapshot *s)
+{
+    atomic_store(&recorder_retention(p->recorder)->keep_ms,
+                 s->conf->server.ledger_keep_ms);
 }
 
 /* --- reload --------------------------------------------------------------- */
@@ -137,6 +144,7 @@ bool program_reload(struct program *p)
              (unsigned long long)e->snapshot->edition, e->snapshot->n_offers);
     feed_follow(p->feed, e->snapshot);
     hook_follow(p->hook, e->snapshot);
+    keep_rows(p, e->snapshot);
     return true;
 }
 
@@ -380,6 +388,7 @@ static bool begin(struct program *p)
     p->memory = memory_new(
         conf_path(p->edition->snapshot->conf, c->state_dir, p->arena));
     edition_bind(p->edition, p->memory);
+    keep_rows(p, p->edition->snapshot);
     recorder_on_granted(p->recorder, on_granted, p);
     p->hook = hook_start(p->arena);
     hook_follow(p->hook, p->edition->snapshot);
