@@ -155,6 +155,9 @@ struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
     o->query = query;
     o->now_ms = now_unix_ms;
     o->now = tick_of(now_unix_ms);
+    o->n_offers = l->n_offers;
+    o->depth = arena_alloc(a, l->n_offers * sizeof(*o->depth));
+    o->age = arena_alloc(a, l->n_offers * sizeof(*o->age));
     for (int f = 0; f < OUTLOOK_FAMILIES && tokenizer_name(f); f++)
         fill_split(o, f);
     for (int k = 0; k < TOKEN_CLASSES; k++)

@@ -73,7 +73,8 @@ static void find_depths(struct outlook *o)
         for (int k = 0; k < BLOCK_HOLDERS; k++) {
             const struct holder *h = &o->blocks[i]->holders[k];
 
-            if (h->last == 0 || o->depth[h->offer] > 0 ||
+            if (h->last == 0 || h->offer >= o->n_offers ||
+                o->depth[h->offer] > 0 ||
                 !holds(h, &o->l->offers[h->offer], o->now))
                 continue;
             o->depth[h->offer] = p->ends[i];

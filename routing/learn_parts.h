@@ -159,9 +159,10 @@ struct outlook {
     int32_t input;         /* reference tokens */
     float split[OUTLOOK_FAMILIES][TOKEN_CLASSES];
     bool has_split[OUTLOOK_FAMILIES];
-    int32_t depth[LEARNT_OFFERS]; /* reference tokens each may hold */
-    uint32_t age[LEARNT_OFFERS];  /* ticks since it was last used */
-    int32_t shared;               /* tokens that many others begin with */
+    uint32_t n_offers; /* whose numbers are known */
+    int32_t *depth;    /* reference tokens each may hold */
+    uint32_t *age;     /* ticks since it was last used */
+    int32_t shared;    /* tokens that many others begin with */
     float shared_uses, shared_gap;
     /* the conversation */
     struct tail tail; /* this request's */

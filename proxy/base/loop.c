@@ -40,13 +40,23 @@ struct loop {
     uint64_t used[WORDS]; /* a bit per slot that is not empty */
     int64_t turned_ms;    /* every earlier tick has been run */
     int64_t armed_ms;     /* 0: not armed */
+    int64_t stopped_ms;   /* where the clock stands; 0: it runs */
     char *scratch;
 };
 
 int64_t loop_now_ms(const struct loop *l)
 {
-    (void)l;
-    return clock_mono_ms();
+    return l->stopped_ms ? l->stopped_ms : clock_mono_ms();
+}
+
+void loop_stop_clock(struct loop *l)
+{
+    l->stopped_ms = clock_mono_ms();
+}
+
+void loop_start_clock(struct loop *l)
+{
+    l->stopped_ms = 0;
 }
 
 struct event_base *loop_events(struct loop *l)
@@ -135,7 +145,7 @@ static int64_t next_tick(const struct loop *l)
 
 void timer_set(struct loop *l, struct loop_timer *t, int64_t after_ms)
 {
-    int64_t now_ms = clock_mono_ms();
+    int64_t now_ms = loop_now_ms(l);
 
     t->due_ms = now_ms + (after_ms > 0 ? after_ms : 0);
     if (t->prev && t->slot_ms <= t->due_ms)

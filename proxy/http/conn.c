@@ -233,8 +233,10 @@ static void look_for_end(struct http_conn *c, bool closed)
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
     struct http_conn *c = arg;
+    struct loop *loop = c->server->loop;
 
     (void)fd;
+    loop_stop_clock(loop);
     c->inside = true;
     if (c->state == CONN_HANDSHAKE) {
         shake_hands(c);
@@ -249,6 +251,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
             look_for_end(c, what & EV_CLOSED);
     }
     settle(c);
+    loop_start_clock(loop);
 }
 
 /* What `event` should wait for. */

@@ -214,16 +214,10 @@ static void shake(struct upstream_call *call)
         call_again(call);
 }
 
-static void on_event(int fd, short what, void *arg)
+static void go_on(struct upstream_call *call, short what)
 {
-    struct conn *conn = arg;
-    struct upstream_call *call = conn->call;
+    struct conn *conn = call->conn;
 
-    (void)fd;
-    if (!call) {
-        lane_conn_stirred(conn);
-        return;
-    }
     if (call->shaking) {
         shake(call);
         return;
@@ -233,6 +227,20 @@ static void on_event(int fd, short what, void *arg)
         call_send(call);
     if ((what & EV_READ) || conn->sock.ssl || call->write_broken)
         call_receive(call);
+}
+
+static void on_event(int fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    struct loop *loop = conn->lane->lanes->loop;
+
+    (void)fd;
+    loop_stop_clock(loop);
+    if (conn->call)
+        go_on(conn->call, what);
+    else
+        lane_conn_stirred(conn);
+    loop_start_clock(loop);
 }
 
 static void on_dialled(void *arg, int fd, const char *reason)
