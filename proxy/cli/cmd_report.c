@@ -101,7 +101,9 @@ static int add_up(struct report_call *c)
 
     report_begin(&c->report);
     if (ledger_report(dir, span, report_add, &c->report, error, sizeof(error)) <
-        0) {
+            0 ||
+        ledger_report_limited(dir, span, report_add_limited, &c->report, error,
+                              sizeof(error)) < 0) {
         fprintf(stderr, "bijia report: %s\n", error);
         return 1;
     }
@@ -169,6 +171,9 @@ const struct command command_report = {
              "[--baseline OFFER] [--csv | --json]",
     .help = "add up the ledger: requests, tokens, costs, savings",
     .more =
+        "Requests that limits refused (rpm, tpm, concurrency) stand in a\n"
+        "column of their own, counted by the hour in which they came; those\n"
+        "that a budget refused are requests without an answer.\n"
         "Amounts are exact and summed apart for each currency. Failed tries\n"
         "are attempts that another vendor made good, or nobody; what they\n"
         "cost is part of the cost. The baseline prices the same usage (tokens\n"

@@ -235,6 +235,22 @@ void report_add(void *report, const struct ledger_report_row *row)
     }
 }
 
+void report_add_limited(void *report, const struct ledger_limited_row *row)
+{
+    struct report *r = report;
+    char day[TIME_TEXT];
+
+    r->total.limited = plus(r->total.limited, row->n);
+    if (is_by_offer(r))
+        return;
+    day_text(day, r, row->hour_unix_ms);
+    line_named(r, r->by == REPORT_TEAM  ? row->team
+                  : r->by == REPORT_KEY ? row->key_id
+                  : r->by == REPORT_DAY ? day
+                                        : "all")
+        ->limited += row->n;
+}
+
 void report_end(struct report *r)
 {
     close_exchange(r);

@@ -33,6 +33,7 @@ struct report_line {
     const char *name;
     struct report_line *next;
     int64_t requests, answered; /* with a status below 400 */
+    int64_t limited;            /* refused by limits; not among the requests */
     int64_t attempts, failed_attempts, estimated;
     int64_t input_tokens, cached_tokens, output_tokens;
     int64_t cost[CURRENCY_COUNT], failed_cost[CURRENCY_COUNT]; /* nanos */
@@ -66,6 +67,8 @@ bool report_by_parse(enum report_by *out, const char *name) MUST_CHECK;
 /* `arena`, `snapshot`, `by`, `zone` and the baseline are set by then. */
 void report_begin(struct report *r);
 void report_add(void *report, const struct ledger_report_row *row);
+/* By vendor or model it counts in the total alone: it came to none. */
+void report_add_limited(void *report, const struct ledger_limited_row *row);
 void report_end(struct report *r);
 
 /* Sorted: days by name, all else dearest first. */

@@ -23,8 +23,9 @@ static const char *titles(const struct report *r)
     static const char *const first[] = {"",      "TEAM",   "KEY",
                                         "MODEL", "VENDOR", "DAY"};
     const char *text = arena_printf(
-        r->arena, "%s|REQUESTS>|ANSWERED>|FAILED TRIES>|INPUT>|CACHED>|OUTPUT>",
-        first[r->by]);
+        r->arena,
+        "%s|REQUESTS>|ANSWERED>%s|FAILED TRIES>|INPUT>|CACHED>|OUTPUT>",
+        first[r->by], r->total.limited ? "|LIMITED>" : "");
 
     for (int c = 0; c < CURRENCY_COUNT; c++)
         if (report_has(r, (enum currency)c))
@@ -40,11 +41,14 @@ static const char *titles(const struct report *r)
 static void add_line(const struct report *r, struct table *t,
                      const struct report_line *l)
 {
-    const int64_t counts[] = {l->requests,        l->answered,
-                              l->failed_attempts, l->input_tokens,
-                              l->cached_tokens,   l->output_tokens};
+    const int64_t counts[] = {l->failed_attempts, l->input_tokens,
+                              l->cached_tokens, l->output_tokens};
 
     table_add(t, "%s", *l->name ? l->name : "-");
+    table_add(t, "%" PRId64, l->requests);
+    table_add(t, "%" PRId64, l->answered);
+    if (r->total.limited)
+        table_add(t, "%" PRId64, l->limited);
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         table_add(t, "%" PRId64, counts[i]);
     for (int c = 0; c < CURRENCY_COUNT; c++)
@@ -98,9 +102,10 @@ static void csv_line(const struct report *r, const struct report_line *l,
     csv_text(l->name, to);
     fprintf(to,
             ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-            ",%" PRId64 ",%" PRId64 ",%" PRId64,
-            l->requests, l->answered, l->attempts, l->failed_attempts,
-            l->estimated, l->input_tokens, l->cached_tokens, l->output_tokens);
+            ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+            l->requests, l->answered, l->limited, l->attempts,
+            l->failed_attempts, l->estimated, l->input_tokens, l->cached_tokens,
+            l->output_tokens);
     for (int c = 0; c < CURRENCY_COUNT; c++) {
         csv_nanos(l->cost[c], to);
         csv_nanos(l->failed_cost[c], to);
@@ -114,7 +119,7 @@ static void csv_line(const struct report *r, const struct report_line *l,
 
 void report_csv(const struct report *r, FILE *to)
 {
-    fputs("name,requests,answered,attempts,failed_attempts,estimated,"
+    fputs("name,requests,answered,limited,attempts,failed_attempts,estimated,"
           "input_tokens,cached_tokens,output_tokens",
           to);
     for (int c = 0; c < CURRENCY_COUNT; c++)
@@ -149,6 +154,7 @@ static void put_line(const struct report *r, cJSON *to,
     put_text(to, "name", l->name);
     put_count(to, "requests", l->requests);
     put_count(to, "answered", l->answered);
+    put_count(to, "limited", l->limited);
     put_count(to, "attempts", l->attempts);
     put_count(to, "failed_attempts", l->failed_attempts);
     put_count(to, "estimated", l->estimated);

@@ -277,6 +277,12 @@ static void fill_trouble(struct cell *c, const cJSON *line)
         add(c, c->len > 0 ? "; " : "");
         add(c, end);
     }
+    if (get(line, "limited")) {
+        add(c, ", ");
+        add_number(c, get(line, "limited"), "count");
+        add(c, " requests since ");
+        add_text(c, text_of(get(line, "limited"), "since"));
+    }
     c->colour = fault_of(line) ? red : yellow;
 }
 

@@ -309,6 +309,13 @@ int ledger_warn(struct ledger *l, struct warning *w)
     return 0;
 }
 
+int ledger_limited(struct ledger *l, const struct limited_count *c)
+{
+    if (ledger_notes_limited(l->db, c) != SQLITE_OK)
+        return fail(l, "noting what limits refused");
+    return 0;
+}
+
 int ledger_commit(struct ledger *l)
 {
     if (seal_close(&l->rows.seal) != SQLITE_OK)

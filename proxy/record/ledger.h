@@ -18,6 +18,7 @@
 
 #include "record/ledger_accounts.h"
 #include "record/ledger_prune.h"
+#include "record/limited.h"
 #include "record/receipt.h"
 #include "record/warning.h"
 
@@ -38,6 +39,8 @@ uint32_t ledger_fresh(const struct ledger *l);
 int ledger_move(struct ledger *l, struct account_plan *plan) MUST_CHECK;
 /* w->fresh: nobody was told yet. */
 int ledger_warn(struct ledger *l, struct warning *w) MUST_CHECK;
+/* Adds to the hour's row. */
+int ledger_limited(struct ledger *l, const struct limited_count *c) MUST_CHECK;
 int ledger_commit(struct ledger *l) MUST_CHECK;
 
 /* Removes a piece of what came before an instant: 1; nothing is left: 0; -1 as

@@ -1,5 +1,9 @@
 #include "record/ledger_notes.h"
 
+enum {
+    HOUR_MS = 3600 * 1000,
+};
+
 int ledger_notes_warn(sqlite3 *db, struct warning *w)
 {
     const int64_t values[] = {w->account_no, w->mark.fraction_nanos,
@@ -15,6 +19,26 @@ int ledger_notes_warn(sqlite3 *db, struct warning *w)
     if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
     w->fresh = rc == SQLITE_DONE && sqlite3_changes(db) > 0;
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int ledger_notes_limited(sqlite3 *db, const struct limited_count *c)
+{
+    static const char sql[] =
+        "INSERT INTO limited VALUES(?1,?2,?3,?4) ON CONFLICT(hour_unix_ms, "
+        "team, key_id) DO UPDATE SET n = n + ?4";
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1,
+                           c->from_unix_ms - c->from_unix_ms % HOUR_MS);
+        sqlite3_bind_text(stmt, 2, c->team, -1, SQLITE_STATIC);
+        sqlite3_bind_text(stmt, 3, c->key_id, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(stmt, 4, (int64_t)limited_sum(c));
+        rc = sqlite3_step(stmt);
+    }
     sqlite3_finalize(stmt);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

@@ -10,7 +10,9 @@
 
 #include "base/attr.h"
 
+#include "record/limited.h"
 #include "record/warning.h"
 
 /* w->fresh: it was not there. */
 int ledger_notes_warn(sqlite3 *db, struct warning *w) MUST_CHECK;
+int ledger_notes_limited(sqlite3 *db, const struct limited_count *c) MUST_CHECK;

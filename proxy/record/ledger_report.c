@@ -104,24 +104,80 @@ static int read_rows(sqlite3 *db, struct ledger_span span,
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* NULL: there is none yet, or *error says what is wrong. */
+static sqlite3 *open_ledger(const char *state_dir, char *error,
+                            size_t error_size)
+{
+    char path[PATH_MAX];
+    sqlite3 *db = NULL;
+
+    *error = '\0';
+    snprintf(path, sizeof(path), "%s/ledger.db", state_dir);
+    if (access(path, F_OK) != 0)
+        return NULL;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(db, BUSY_MS) == SQLITE_OK)
+        return db;
+    snprintf(error, error_size, "%s: %s", path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return NULL;
+}
+
+static int close_ledger(sqlite3 *db, int rc, char *error, size_t error_size)
+{
+    if (rc != SQLITE_OK)
+        snprintf(error, error_size, "the ledger: %s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return rc == SQLITE_OK ? 0 : -1;
+}
+
 int ledger_report(const char *state_dir, struct ledger_span span,
                   ledger_report_each *each, void *to, char *error,
                   size_t error_size)
 {
-    char path[PATH_MAX];
-    sqlite3 *db = NULL;
-    int rc;
+    sqlite3 *db = open_ledger(state_dir, error, error_size);
 
-    snprintf(path, sizeof(path), "%s/ledger.db", state_dir);
-    if (access(path, F_OK) != 0)
-        return 1;
-    rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+    if (!db)
+        return *error ? -1 : 1;
+    return close_ledger(db, read_rows(db, span, each, to), error, error_size);
+}
+
+static int read_limited(sqlite3 *db, struct ledger_span span,
+                        ledger_limited_each *each, void *to)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(
+        db,
+        "SELECT hour_unix_ms, team, key_id, n FROM limited WHERE "
+        "hour_unix_ms >= ?1 AND hour_unix_ms < ?2",
+        -1, &stmt, NULL);
+
     if (rc == SQLITE_OK)
-        rc = sqlite3_busy_timeout(db, BUSY_MS);
+        rc = sqlite3_bind_int64(stmt, 1, span.from_ms);
     if (rc == SQLITE_OK)
-        rc = read_rows(db, span, each, to);
-    if (rc != SQLITE_OK)
-        snprintf(error, error_size, "%s: %s", path, sqlite3_errmsg(db));
-    sqlite3_close(db);
-    return rc == SQLITE_OK ? 0 : -1;
+        rc = sqlite3_bind_int64(stmt, 2, span.to_ms);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct taker t = {stmt, 0};
+        struct ledger_limited_row row = {.hour_unix_ms = take_int(&t)};
+
+        row.team = take_text(&t);
+        row.key_id = take_text(&t);
+        row.n = take_int(&t);
+        each(to, &row);
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int ledger_report_limited(const char *state_dir, struct ledger_span span,
+                          ledger_limited_each *each, void *to, char *error,
+                          size_t error_size)
+{
+    sqlite3 *db = open_ledger(state_dir, error, error_size);
+
+    if (!db)
+        return *error ? -1 : 1;
+    return close_ledger(db, read_limited(db, span, each, to), error,
+                        error_size);
 }

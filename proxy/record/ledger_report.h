@@ -40,3 +40,18 @@ struct ledger_span { /* unix ms, [from, to) */
 int ledger_report(const char *state_dir, struct ledger_span span,
                   ledger_report_each *each, void *to, char *error,
                   size_t error_size) MUST_CHECK;
+
+/* Requests that limits refused, which have no row of their own: one call for
+ * each key and hour that begins in the span. Results as above. */
+struct ledger_limited_row {
+    int64_t hour_unix_ms;
+    const char *team, *key_id; /* "": several */
+    int64_t n;
+};
+
+typedef void ledger_limited_each(void *to,
+                                 const struct ledger_limited_row *row);
+
+int ledger_report_limited(const char *state_dir, struct ledger_span span,
+                          ledger_limited_each *each, void *to, char *error,
+                          size_t error_size) MUST_CHECK;

@@ -123,6 +123,14 @@ void recorder_warn(struct recorder *r, const struct warning *w)
     pthread_mutex_unlock(&r->lock);
 }
 
+void recorder_limited(struct recorder *r, const char *team, const char *key_id,
+                      enum limited_by by)
+{
+    if (limited_add(&r->limited, team, key_id, by) &&
+        atomic_exchange(&r->dozing, false))
+        wake(r);
+}
+
 struct retention *recorder_retention(struct recorder *r)
 {
     return &r->retention;
@@ -160,11 +168,18 @@ static bool has_more(const struct recorder *r)
     return purses_want(r->purses) || retention_asked(&r->retention);
 }
 
+static int doze_ms(struct recorder *r)
+{
+    int64_t wait_ms = limited_wait_ms(&r->limited, clock_mono_ms());
+
+    return wait_ms < 0 || wait_ms > SWEEP_MS ? SWEEP_MS : (int)wait_ms;
+}
+
 static void doze(struct recorder *r)
 {
     atomic_store(&r->dozing, true);
     if (!has_more(r) && !atomic_load(&r->ending) && !atomic_load(&r->reopening))
-        recorder_rest(r, SWEEP_MS);
+        recorder_rest(r, doze_ms(r));
     atomic_store(&r->dozing, false);
 }
 
@@ -189,7 +204,9 @@ static bool gather(struct recorder *r)
     }
     r->warnings = take_warnings(r);
     charging_want(&r->charging, purses_wanted(r->purses));
-    return any || r->warnings || charging_any(&r->charging);
+    r->refused =
+        limited_take(&r->limited, clock_mono_ms(), atomic_load(&r->ending));
+    return any || r->warnings || r->refused || charging_any(&r->charging);
 }
 
 /* Leases of accounts that nobody used for a while are given back. */
@@ -334,6 +351,7 @@ static void destroy(struct recorder *r)
     r->warned = NULL;
     recorder_tell_warnings(r);
     pthread_mutex_destroy(&r->lock);
+    limited_fini(&r->limited);
     if (r->log.text)
         routing_log_close(&r->log);
     intents_close(r->intents);
@@ -365,6 +383,7 @@ struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
     r->purses = purses_new(on_want, r);
     r->swept_at_ms = clock_mono_ms();
     retention_init(&r->retention);
+    limited_init(&r->limited);
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->wake_fd < 0) {
         snprintf(error, error_size, "eventfd: %s", strerror(errno));

@@ -16,6 +16,7 @@
 #include "base/attr.h"
 
 #include "record/intents.h"
+#include "record/limited.h"
 #include "record/purse.h"
 #include "record/receipt.h"
 #include "record/warning.h"
@@ -59,6 +60,10 @@ void recorder_warn(struct recorder *r, const struct warning *w);
 void recorder_on_warning(struct recorder *r,
                          void (*fn)(void *to, const struct warning *w),
                          void *to);
+
+/* Limits have refused a request of that key: counted. Any thread. */
+void recorder_limited(struct recorder *r, const char *team, const char *key_id,
+                      enum limited_by by);
 
 /* Old rows: `keep_ms` may be set, the counts read. Any thread. */
 struct retention;

@@ -30,6 +30,8 @@ struct recorder {
     struct warning *arrived;  /* since the last batch */
     struct slip **batch;      /* one list for each tray */
     struct warning *warnings; /* of the batch */
+    struct limited limited;
+    const struct limited_table *refused; /* of the batch; NULL: none */
     struct ledger *ledger;
     struct charging charging; /* of the batch */
     int64_t swept_at_ms, noted_at_ms;

@@ -85,6 +85,26 @@ static int note_warnings(struct recorder *r)
     return 0;
 }
 
+static int note_limited(struct recorder *r)
+{
+    for (size_t i = 0; r->refused && i < r->refused->n; i++)
+        if (ledger_limited(r->ledger, &r->refused->counts[i]))
+            return -1;
+    return 0;
+}
+
+static void log_limited(struct recorder *r)
+{
+    struct buf line;
+
+    for (size_t i = 0; r->refused && i < r->refused->n; i++) {
+        buf_init(&line, RECEIPT_JSON_LEAST);
+        limited_line(&line, &r->refused->counts[i], clock_unix_ms());
+        routing_log_add_line(&r->log, (struct slice){line.bytes, line.len});
+        buf_fini(&line);
+    }
+}
+
 static int try_ledger(struct recorder *r)
 {
     if (r->failed && ledger_recover(r->ledger))
@@ -93,7 +113,7 @@ static int try_ledger(struct recorder *r)
     FAILPOINT("begin_before");
     if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger) ||
         charging_move(&r->charging, r->ledger) || note_warnings(r) ||
-        note_time(r))
+        note_limited(r) || note_time(r))
         return -1;
     FAILPOINT("commit_before");
     if (ledger_commit(r->ledger))
@@ -192,6 +212,7 @@ void recorder_write(struct recorder *r)
     }
     recorder_tell_warnings(r);
     for_batch(r, add_to_log);
+    log_limited(r);
     routing_log_flush(&r->log);
     for_batch(r, release_snapshot);
     for (int w = 0; w < r->n_trays; w++)

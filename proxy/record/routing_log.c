@@ -176,3 +176,13 @@ void routing_log_add(struct routing_log *g, const struct receipt *receipt)
         receipt_json(receipt, g->text + g->len, ROUTING_LOG_BYTES - g->len);
     g->n_lines++;
 }
+
+void routing_log_add_line(struct routing_log *g, struct slice line)
+{
+    ENSURE(line.len <= RECEIPT_JSON_MOST);
+    if (ROUTING_LOG_BYTES - g->len < RECEIPT_JSON_MOST)
+        routing_log_flush(g);
+    memcpy(g->text + g->len, line.bytes, line.len);
+    g->len += line.len;
+    g->n_lines++;
+}

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/slice.h"
 
 #include "record/receipt.h"
 
@@ -38,6 +39,8 @@ int routing_log_open(struct routing_log *g, const char *path);
 void routing_log_close(struct routing_log *g);
 
 void routing_log_add(struct routing_log *g, const struct receipt *receipt);
+/* A line of another kind, with its newline. */
+void routing_log_add_line(struct routing_log *g, struct slice line);
 /* Writes what was added. */
 void routing_log_flush(struct routing_log *g);
 /* Opens the path anew at the next line. */

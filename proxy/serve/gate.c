@@ -35,6 +35,20 @@ struct barred {
     int64_t wait_ms, tokens;
 };
 
+static void count(const struct exchange *x, enum limit_bar bar)
+{
+    static const enum limited_by by[] = {
+        [LIMIT_FREE] = LIMITED_REQUESTS,
+        [LIMIT_REQUESTS] = LIMITED_REQUESTS,
+        [LIMIT_TOKENS] = LIMITED_TOKENS,
+        [LIMIT_AT_ONCE] = LIMITED_AT_ONCE,
+        [LIMIT_TOO_LARGE] = LIMITED_TOO_LARGE,
+    };
+
+    recorder_limited(x->worker->recorder, x->key->team->name, x->key->id,
+                     by[bar]);
+}
+
 static struct refusal refusal_of(struct exchange *x, const struct barred *b)
 {
     struct refusal r = {.fault = FAULT_RATE_LIMITED,
@@ -42,6 +56,7 @@ static struct refusal refusal_of(struct exchange *x, const struct barred *b)
     int64_t limit = limit_of(x->gate.limits[b->at], b->bar);
     const char *who = b->at ? x->key->id : x->key->team->name;
 
+    count(x, b->bar);
     r.error = (struct http_error){.status = 429,
                                   .type = bars[b->bar].type,
                                   .code = "rate_limit_exceeded"};

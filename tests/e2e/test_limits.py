@@ -360,3 +360,30 @@ def test_a_team_at_a_hundred_times_its_limit_does_not_slow_another(start, sim, r
     record_property("ratio", round(ratio, 3))
     assert rate > 50 and sent[429] > sent[200]
     assert ratio < 1.5      # 1.2 is promised; a busy machine measures its own noise as well
+
+
+def test_what_limits_refuse_is_counted_in_few_lines(start, sim):
+    proxy = start(edit=limited("rpm: 5"))
+    began = time.monotonic()
+    statuses = [proxy.chat(model=MODEL).status for _ in range(400)]
+    spent = time.monotonic() - began
+    refused = statuses.count(429)
+    assert refused >= 390
+    eventually(lambda: any("limited" in line for line in proxy.routing_log()))
+    proxy.stop()
+    lines = [line for line in proxy.routing_log() if "limited" in line]
+    assert len(lines) <= 3 + spent / 60
+    assert sum(line["limited"]["count"] for line in lines) == refused
+    for line in lines:
+        assert line["team"] == "demo" and line["key"] == proxy.key.split("_")[1] and line["status"] == 429
+        assert line["limited"]["requests"] == line["limited"]["count"] and line["fault"] == "rate_limited"
+    assert sum(row["n"] for row in proxy.ledger("limited")) == refused
+    assert len(proxy.ledger("exchange")) == 400 - refused
+    for view, name in (("team", "demo"), ("key", proxy.key.split("_")[1])):
+        told = json.loads(proxy.run("report", "--by", view, "--json").stdout)
+        row = [r for r in told["rows"] if r["name"] == name][0]
+        assert row["limited"] == told["total"]["limited"] == refused and row["requests"] == 400 - refused
+    assert "LIMITED" in proxy.run("report").stdout.splitlines()[0]
+    shown = proxy.run("tail", "--no-follow", "--status", "429").stdout
+    assert "rate_limited, %d requests since" % lines[-1]["limited"]["count"] in shown
+    assert proxy.run("replay", "--log", proxy.path("state", "routing.jsonl")).returncode == 0
