@@ -17,6 +17,7 @@
 #include "base/fatal.h"
 #include "base/log.h"
 
+#include "record/ledger_batch.h"
 #include "record/ledger_notes.h"
 #include "record/ledger_rows.h"
 
@@ -28,9 +29,8 @@ enum {
 struct ledger {
     sqlite3 *db; /* NULL: ledger_recover() could not open it */
     sqlite3_stmt *begin, *commit;
-    struct ledger_rows rows;
+    struct ledger_batch batch;
     struct ledger_accounts accounts;
-    uint32_t fresh;
     char id[40];
     bool again;  /* since a failure: the batch's rows may be there already */
     int failure; /* SQLite's code of it */
@@ -109,11 +109,12 @@ static int migrate(struct ledger *l)
 }
 
 /* No mmap: an I/O error would be a SIGBUS. */
-static const char settings[] = "PRAGMA journal_mode=WAL;"
+static const char settings[] = "PRAGMA page_size=8192;" /* of a new file */
+                               "PRAGMA journal_mode=WAL;"
                                "PRAGMA synchronous=FULL;"
                                "PRAGMA mmap_size=0;"
                                "PRAGMA trusted_schema=OFF;"
-                               "PRAGMA wal_autocheckpoint=2000;"
+                               "PRAGMA wal_autocheckpoint=1000;"
                                "PRAGMA journal_size_limit=67108864;";
 
 static int prepare(struct ledger *l)
@@ -122,7 +123,7 @@ static int prepare(struct ledger *l)
                            SQLITE_PREPARE_PERSISTENT, &l->begin, NULL) ||
         sqlite3_prepare_v3(l->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT,
                            &l->commit, NULL) ||
-        ledger_rows_prepare(&l->rows, l->db) ||
+        ledger_batch_prepare(&l->batch, l->db) ||
         ledger_accounts_prepare(&l->accounts, l->db))
         return fail(l, "preparing the ledger");
     return 0;
@@ -133,7 +134,7 @@ static void disconnect(struct ledger *l)
     sqlite3_finalize(l->begin);
     sqlite3_finalize(l->commit);
     l->begin = l->commit = NULL;
-    ledger_rows_finalize(&l->rows);
+    ledger_batch_finalize(&l->batch);
     ledger_accounts_finalize(&l->accounts);
     sqlite3_close(l->db);
     l->db = NULL;
@@ -236,6 +237,7 @@ struct ledger *ledger_open(const char *dir, char *error, size_t error_size)
      * matter, if it is at work already. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     l->lock_fd = -1;
+    ledger_batch_init(&l->batch);
     snprintf(l->path, sizeof(l->path), "%s/ledger.db", dir);
     if (lock_directory(l, dir) || create_file(l) || connect_file(l) ||
         sync_directory(l, dir)) {
@@ -253,7 +255,7 @@ void ledger_close(struct ledger *l)
     if (!l)
         return;
     disconnect(l);
-    seal_fini(&l->rows.seal);
+    ledger_batch_fini(&l->batch);
     if (l->lock_fd >= 0)
         close(l->lock_fd);
     free(l);
@@ -273,26 +275,59 @@ int ledger_begin(struct ledger *l)
 {
     if (!l->db || step_once(l, l->begin, "beginning a batch"))
         return -1;
-    return seal_begin(&l->rows.seal, l->again) == SQLITE_OK
+    return ledger_batch_begin(&l->batch, l->again) == SQLITE_OK
                ? 0
                : fail(l, "finding the last seal");
 }
 
-int ledger_add(struct ledger *l, const struct receipt *receipt)
+void ledger_add(struct ledger *l, const struct receipt *receipt)
 {
-    int n_added = 0;
+    ledger_batch_add(&l->batch, receipt);
+}
 
-    if (ledger_rows_add(&l->rows, receipt, &n_added, &l->fresh) != SQLITE_OK)
+/* Some were there already: back to the transaction's beginning. */
+static int begin_again(struct ledger *l)
+{
+    if (sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        return fail(l, "rolling a batch back");
+    if (step_once(l, l->begin, "beginning a batch"))
+        return -1;
+    return seal_begin(&l->batch.seal, true) == SQLITE_OK
+               ? 0
+               : fail(l, "finding the last seal");
+}
+
+/* The second of two receipts with one id is not billed: say so. */
+static void tell_twice(const struct ledger *l)
+{
+    const struct feed *f = &l->batch.feed;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (ledger_batch_fresh(&l->batch, i) !=
+            (1u << f->receipts[i]->n_attempts) - 1)
+            log_line(LOG_ERROR, "ledger_id_twice", "id=%s", f->receipts[i]->id);
+}
+
+int ledger_put(struct ledger *l)
+{
+    bool all = false;
+
+    if (!l->again && ledger_batch_write(&l->batch, &all) != SQLITE_OK)
+        return fail(l, "adding rows");
+    if (all)
+        return 0;
+    if (!l->again && begin_again(l))
+        return -1;
+    if (ledger_batch_write_each(&l->batch) != SQLITE_OK)
         return fail(l, "adding a row");
-    /* The second of two receipts with one id is not billed: say so. */
-    if (!l->again && n_added != 1 + (int)receipt->n_attempts)
-        log_line(LOG_ERROR, "ledger_id_twice", "id=%s", receipt->id);
+    if (!l->again)
+        tell_twice(l);
     return 0;
 }
 
-uint32_t ledger_fresh(const struct ledger *l)
+uint32_t ledger_fresh(const struct ledger *l, size_t i)
 {
-    return l->fresh;
+    return ledger_batch_fresh(&l->batch, i);
 }
 
 int ledger_move(struct ledger *l, struct account_plan *plan)
@@ -318,11 +353,11 @@ int ledger_limited(struct ledger *l, const struct limited_count *c)
 
 int ledger_commit(struct ledger *l)
 {
-    if (seal_close(&l->rows.seal) != SQLITE_OK)
+    if (seal_close(&l->batch.seal) != SQLITE_OK)
         return fail(l, "sealing a batch");
     if (step_once(l, l->commit, "committing a batch"))
         return -1;
-    seal_committed(&l->rows.seal);
+    seal_committed(&l->batch.seal);
     l->again = false;
     return 0;
 }
@@ -333,7 +368,7 @@ int ledger_prune(struct ledger *l, int64_t before_unix_ms, struct pruned *told)
 
     if (ledger_begin(l))
         return -1;
-    if (ledger_prune_piece(l->db, &l->rows.seal, before_unix_ms, told, &any) !=
+    if (ledger_prune_piece(l->db, &l->batch.seal, before_unix_ms, told, &any) !=
         SQLITE_OK)
         return fail(l, "removing old rows");
     return ledger_commit(l) ? -1 : any;
@@ -395,7 +430,7 @@ static int resume(struct ledger *l, const char *dir, struct resumed *told)
     if (ledger_end_leases(l->db) != SQLITE_OK)
         return fail(l, "ending leases");
     if (told->n_open + told->n_settled + told->n_leases > 0 &&
-        seal_adopt(&l->rows.seal) != SQLITE_OK)
+        seal_adopt(&l->batch.seal) != SQLITE_OK)
         return fail(l, "sealing what was recovered");
     return 0;
 }

@@ -32,10 +32,13 @@ void ledger_close(struct ledger *l); /* NULL is fine */
 
 /* 0, or -1 and ledger_problem() says why. */
 int ledger_begin(struct ledger *l) MUST_CHECK;
-int ledger_add(struct ledger *l, const struct receipt *receipt) MUST_CHECK;
-/* Which attempts of the last ledger_add() were not there before: a bit each.
- * Only these are charged to accounts. */
-uint32_t ledger_fresh(const struct ledger *l);
+/* A receipt of the batch; it stays where it is until the commit. */
+void ledger_add(struct ledger *l, const struct receipt *receipt);
+/* Writes the rows of all that were added. */
+int ledger_put(struct ledger *l) MUST_CHECK;
+/* Which attempts of the i-th receipt were not there before: a bit each. Only
+ * these are charged to accounts. Behind ledger_put(). */
+uint32_t ledger_fresh(const struct ledger *l, size_t i);
 int ledger_move(struct ledger *l, struct account_plan *plan) MUST_CHECK;
 /* w->fresh: nobody was told yet. */
 int ledger_warn(struct ledger *l, struct warning *w) MUST_CHECK;

@@ -263,7 +263,6 @@ static void set_checkpoint(struct pruning *p)
 {
     struct checkpoint *c = &p->next;
     sqlite3_stmt *stmt;
-    struct seal_row row;
 
     run_with(p, "DELETE FROM checkpoint WHERE seal <= ?1", c->n);
     run_with(p, "DELETE FROM seal WHERE n <= ?1", c->n);
@@ -285,8 +284,7 @@ static void set_checkpoint(struct pruning *p)
         (void)step(p, stmt);
     }
     sqlite3_finalize(stmt);
-    seal_checkpoint(&row, c);
-    seal_add(p->seal, &row);
+    seal_add_checkpoint(p->seal, c);
 }
 
 /* --- what no seal holds --------------------------------------------------- */

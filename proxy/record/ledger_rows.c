@@ -1,5 +1,7 @@
 #include "record/ledger_rows.h"
 
+#include <string.h>
+
 #include "vendors/fault.h"
 
 #include "record/names.h"
@@ -68,72 +70,32 @@ const char *const ledger_steps[] = {
 
 const int n_ledger_steps = (int)ARRAY_LEN(ledger_steps);
 
-static const char add_exchange[] =
-    "INSERT INTO exchange VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-    " ON CONFLICT(id) DO NOTHING";
-static const char add_attempt[] =
-    "INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-    " ON CONFLICT(id) DO NOTHING";
-
-int ledger_rows_prepare(struct ledger_rows *rows, sqlite3 *db)
-{
-    int rc =
-        sqlite3_prepare_v3(db, add_exchange, sizeof(add_exchange),
-                           SQLITE_PREPARE_PERSISTENT, &rows->exchange, NULL);
-
-    if (rc == SQLITE_OK)
-        rc =
-            sqlite3_prepare_v3(db, add_attempt, sizeof(add_attempt),
-                               SQLITE_PREPARE_PERSISTENT, &rows->attempt, NULL);
-    if (rc == SQLITE_OK)
-        rc = seal_prepare(&rows->seal, db);
-    return rc;
-}
-
-void ledger_rows_finalize(struct ledger_rows *rows)
-{
-    sqlite3_finalize(rows->exchange);
-    sqlite3_finalize(rows->attempt);
-    rows->exchange = rows->attempt = NULL;
-    seal_finalize(&rows->seal);
-}
-
-/* Fills the columns from left to right; remembers the first failure. */
+/* Fills the columns from left to right. */
 struct filler {
-    sqlite3_stmt *stmt;
-    int column, rc;
-    struct seal_row *sealed; /* the same, to be hashed; may be NULL */
+    struct cell *at;
 };
 
 static void fill_int(struct filler *f, int64_t v)
 {
-    int rc = sqlite3_bind_int64(f->stmt, ++f->column, v);
-
-    if (f->sealed)
-        seal_int(f->sealed, v);
-    if (f->rc == SQLITE_OK)
-        f->rc = rc;
+    *f->at++ = (struct cell){CELL_INT, v, NULL};
 }
 
-/* The text stays where it is until the statement was stepped. */
-static void fill_text(struct filler *f, const char *text)
+static void fill_bytes(struct filler *f, const char *text, size_t len)
 {
-    int rc = sqlite3_bind_text(f->stmt, ++f->column, text, -1, SQLITE_STATIC);
-
-    if (f->sealed)
-        seal_text(f->sealed, text);
-    if (f->rc == SQLITE_OK)
-        f->rc = rc;
+    *f->at++ = (struct cell){CELL_TEXT, (int64_t)len, text};
 }
 
 static void fill_null(struct filler *f)
 {
-    int rc = sqlite3_bind_null(f->stmt, ++f->column);
+    *f->at++ = (struct cell){CELL_NULL, 0, NULL};
+}
 
-    if (f->sealed)
-        seal_text(f->sealed, NULL);
-    if (f->rc == SQLITE_OK)
-        f->rc = rc;
+static void fill_text(struct filler *f, const char *text)
+{
+    if (text)
+        fill_bytes(f, text, strlen(text));
+    else
+        fill_null(f);
 }
 
 static void fill_ms(struct filler *f, int32_t ms)
@@ -150,23 +112,11 @@ static void fill_offer(struct filler *f, struct offer_name name)
     fill_text(f, name.model);
 }
 
-/* Steps the filled statement and counts the row if it is new. */
-static int add_row(struct filler *f, int *n_added)
+void exchange_cells(struct cell out[ROW_COLUMNS], const struct receipt *r)
 {
-    int rc = f->rc;
+    struct filler f = {out};
 
-    if (rc == SQLITE_OK && (rc = sqlite3_step(f->stmt)) == SQLITE_DONE)
-        *n_added += sqlite3_changes(sqlite3_db_handle(f->stmt));
-    sqlite3_reset(f->stmt);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-static int add_exchange_row(sqlite3_stmt *stmt, const struct receipt *r,
-                            int *n_added)
-{
-    struct filler f = {stmt, 0, SQLITE_OK, NULL};
-
-    fill_text(&f, r->id);
+    fill_bytes(&f, r->id, RECEIPT_ID - 1);
     fill_int(&f, r->at_unix_ms);
     fill_text(&f, receipt_team(r));
     fill_text(&f, r->key_id[0] ? r->key_id : NULL);
@@ -191,7 +141,6 @@ static int add_exchange_row(sqlite3_stmt *stmt, const struct receipt *r,
         fill_int(&f, (int64_t)r->snapshot->edition);
     else
         fill_null(&f);
-    return add_row(&f, n_added);
 }
 
 static void fill_usage(struct filler *f, const struct usage *u)
@@ -203,16 +152,14 @@ static void fill_usage(struct filler *f, const struct usage *u)
     fill_int(f, u->thinking_tokens);
 }
 
-static int add_attempt_row(struct ledger_rows *rows, const struct receipt *r,
-                           uint32_t n, int *n_added)
+void attempt_cells(struct cell out[ROW_COLUMNS], const struct receipt *r,
+                   uint32_t n, int64_t seal)
 {
     const struct receipt_attempt *a = &r->attempts[n];
-    struct seal_row sealed = {.len = 0};
-    struct filler f = {rows->attempt, 0, SQLITE_OK, &sealed};
-    int before = *n_added, rc;
+    struct filler f = {out};
 
-    fill_text(&f, a->id);
-    fill_text(&f, r->id);
+    fill_bytes(&f, a->id, RECEIPT_ID - 1);
+    fill_bytes(&f, r->id, RECEIPT_ID - 1);
     fill_int(&f, n + 1);
     fill_offer(&f, receipt_offer(r, a->offer));
     fill_text(&f, fault_traits((enum fault)a->fault)->name);
@@ -231,25 +178,5 @@ static int add_attempt_row(struct ledger_rows *rows, const struct receipt *r,
     }
     fill_ms(&f, a->first_byte_ms);
     fill_ms(&f, a->total_ms);
-    f.sealed = NULL;
-    fill_int(&f, rows->seal.n);
-    rc = add_row(&f, n_added);
-    if (*n_added > before)
-        seal_add(&rows->seal, &sealed);
-    return rc;
-}
-
-int ledger_rows_add(struct ledger_rows *rows, const struct receipt *receipt,
-                    int *n_added, uint32_t *fresh)
-{
-    int rc = add_exchange_row(rows->exchange, receipt, n_added);
-
-    *fresh = 0;
-    for (uint32_t n = 0; n < receipt->n_attempts && rc == SQLITE_OK; n++) {
-        int before = *n_added;
-
-        rc = add_attempt_row(rows, receipt, n, n_added);
-        *fresh |= (uint32_t)(*n_added > before) << n;
-    }
-    return rc;
+    fill_int(&f, seal);
 }

@@ -8,13 +8,8 @@
  */
 #pragma once
 
-#include <stddef.h>
+#include <stdint.h>
 
-#include <sqlite3.h>
-
-#include "base/attr.h"
-
-#include "record/ledger_seal.h"
 #include "record/receipt.h"
 
 /* Step i of these takes the file from user_version i to i + 1. Never
@@ -22,17 +17,24 @@
 extern const char *const ledger_steps[];
 extern const int n_ledger_steps;
 
-struct ledger_rows {
-    sqlite3_stmt *exchange, *attempt;
-    struct seal seal; /* of the batch: begun and closed by the ledger */
+enum {
+    ROW_COLUMNS = 21,    /* of either table */
+    ATTEMPT_SEALED = 20, /* of an attempt's: all but its seal's number */
 };
 
-/* 0, or SQLite's code. */
-int ledger_rows_prepare(struct ledger_rows *rows, sqlite3 *db) MUST_CHECK;
-void ledger_rows_finalize(struct ledger_rows *rows);
+enum cell_kind {
+    CELL_NULL,
+    CELL_INT,
+    CELL_TEXT
+};
 
-/* Adds the receipt's rows; those already there stay as they are. *n_added
- * counts the new ones, *fresh has a bit for each new attempt. 0, or SQLite's
- * code. */
-int ledger_rows_add(struct ledger_rows *rows, const struct receipt *receipt,
-                    int *n_added, uint32_t *fresh) MUST_CHECK;
+struct cell {
+    enum cell_kind kind;
+    int64_t v;        /* the number, or the text's length */
+    const char *text; /* borrowed of the receipt and its snapshot */
+};
+
+/* The rows of a receipt, column by column. */
+void exchange_cells(struct cell out[ROW_COLUMNS], const struct receipt *r);
+void attempt_cells(struct cell out[ROW_COLUMNS], const struct receipt *r,
+                   uint32_t n, int64_t seal);

@@ -1,5 +1,6 @@
 #include "record/ledger_seal.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,34 +8,37 @@
 
 #include "base/fatal.h"
 
-static void put(struct seal_row *r, char kind, const void *bytes, size_t len)
-{
-    uint32_t n = (uint32_t)len;
+enum {
+    ROW_BYTES = 2048, /* of one row, as it is hashed */
+};
 
-    ENSURE(r->len + 1 + sizeof(n) + len <= sizeof(r->bytes));
-    r->bytes[r->len++] = (unsigned char)kind;
-    for (int i = 0; i < 4; i++)
-        r->bytes[r->len++] = (unsigned char)(n >> 8 * i);
-    if (len > 0)
-        memcpy(r->bytes + r->len, bytes, len);
-    r->len += len;
+/* One row on its way into a hash: each value with its kind and length. */
+struct seal_row {
+    unsigned char bytes[ROW_BYTES];
+    size_t len;
+};
+
+static unsigned char *put_number(unsigned char *to, uint64_t v, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = (unsigned char)(v >> 8 * i);
+    return to + n;
 }
 
-void seal_int(struct seal_row *r, int64_t v)
+static void put_cell(struct seal_row *r, const struct cell *c)
 {
-    unsigned char bytes[8];
+    static const char kinds[] = {'n', 'i', 't'};
+    size_t len = c->kind == CELL_TEXT ? (size_t)c->v : 0;
+    unsigned char *to = r->bytes + r->len;
 
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)((uint64_t)v >> 8 * i);
-    put(r, 'i', bytes, sizeof(bytes));
-}
-
-void seal_text(struct seal_row *r, const char *text)
-{
-    if (text)
-        put(r, 't', text, strlen(text));
-    else
-        put(r, 'n', NULL, 0);
+    ENSURE(r->len + 13 + len <= sizeof(r->bytes));
+    *to++ = (unsigned char)kinds[c->kind];
+    to = put_number(to, c->kind == CELL_INT ? 8 : len, 4);
+    if (c->kind == CELL_INT)
+        to = put_number(to, (uint64_t)c->v, 8);
+    else if (len > 0)
+        memcpy(to, c->text, len);
+    r->len = (size_t)(to - r->bytes) + len;
 }
 
 int seal_prepare(struct seal *s, sqlite3 *db)
@@ -95,17 +99,34 @@ static void add_hash(struct seal *s, const unsigned char hash[DIGEST_BYTES])
     memcpy(s->rows[s->n_rows++], hash, DIGEST_BYTES);
 }
 
-void seal_add(struct seal *s, const struct seal_row *row)
+void seal_add(struct seal *s, const struct cell cells[], size_t n)
 {
     unsigned char hash[DIGEST_BYTES];
+    struct seal_row row;
 
-    digest_sha256(hash, (struct slice){(const char *)row->bytes, row->len});
+    row.len = 0;
+    for (size_t i = 0; i < n; i++)
+        put_cell(&row, &cells[i]);
+    digest_sha256(hash, (struct slice){(const char *)row.bytes, row.len});
     add_hash(s, hash);
 }
 
+void seal_take_back(struct seal *s)
+{
+    ENSURE(s->n_rows > 0);
+    s->n_rows--;
+}
+
+/* As memcmp() does, and nearly always by the first eight bytes. */
 static int compare(const void *a, const void *b)
 {
-    return memcmp(a, b, DIGEST_BYTES);
+    uint64_t x, y;
+
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    if (x == y)
+        return memcmp(a, b, DIGEST_BYTES);
+    return be64toh(x) < be64toh(y) ? -1 : 1;
 }
 
 /* before | number | rows in order: hashed link by link, so that no batch is
@@ -155,15 +176,26 @@ void seal_committed(struct seal *s)
     s->n_rows = 0;
 }
 
-/* A row of `attempt` as its columns stand, but for the first: its seal. */
-static void read_row(struct seal_row *r, sqlite3_stmt *stmt)
+/* Adds a row of `attempt` as its columns stand, but for the first: its
+ * seal. */
+static void add_read(struct seal *s, sqlite3_stmt *stmt)
 {
-    r->len = 0;
-    for (int i = 1; i < sqlite3_column_count(stmt); i++)
-        if (sqlite3_column_type(stmt, i) == SQLITE_INTEGER)
-            seal_int(r, sqlite3_column_int64(stmt, i));
-        else
-            seal_text(r, (const char *)sqlite3_column_text(stmt, i));
+    struct cell cells[ATTEMPT_SEALED];
+
+    for (int i = 0; i < ATTEMPT_SEALED; i++) {
+        struct cell *c = &cells[i];
+        const char *text = NULL;
+
+        if (sqlite3_column_type(stmt, i + 1) == SQLITE_INTEGER) {
+            *c = (struct cell){CELL_INT, sqlite3_column_int64(stmt, i + 1),
+                               NULL};
+            continue;
+        }
+        text = (const char *)sqlite3_column_text(stmt, i + 1);
+        *c = (struct cell){text ? CELL_TEXT : CELL_NULL,
+                           text ? (int64_t)strlen(text) : 0, text};
+    }
+    seal_add(s, cells, ATTEMPT_SEALED);
 }
 
 #define ROW                                                               \
@@ -176,7 +208,6 @@ int seal_adopt(struct seal *s)
 {
     sqlite3 *db = sqlite3_db_handle(s->add);
     sqlite3_stmt *stmt = NULL;
-    struct seal_row row;
     int rc = sqlite3_prepare_v2(
         db, "SELECT seal, " ROW " FROM attempt WHERE seal IS NULL", -1, &stmt,
         NULL);
@@ -185,8 +216,7 @@ int seal_adopt(struct seal *s)
         rc = sqlite3_step(stmt);
         if (rc != SQLITE_ROW)
             break;
-        read_row(&row, stmt);
-        seal_add(s, &row);
+        add_read(s, stmt);
     }
     sqlite3_finalize(stmt);
     if (rc != SQLITE_DONE)
@@ -241,20 +271,23 @@ int seal_last_checkpoint(sqlite3 *db, struct checkpoint *out)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-void seal_checkpoint(struct seal_row *row, const struct checkpoint *c)
+void seal_add_checkpoint(struct seal *s, const struct checkpoint *c)
 {
     char hash[DIGEST_HEX];
+    const int64_t numbers[] = {c->before_ms, c->at_ms, c->n_exchanges,
+                               c->n_attempts};
+    struct cell cells[3 + ARRAY_LEN(numbers) + CURRENCY_COUNT] = {
+        {CELL_TEXT, sizeof("checkpoint") - 1, "checkpoint"},
+        {CELL_INT, c->n, NULL},
+        {CELL_TEXT, DIGEST_HEX - 1, digest_text(c->hash, hash)},
+    };
+    struct cell *at = cells + 3;
 
-    row->len = 0;
-    seal_text(row, "checkpoint");
-    seal_int(row, c->n);
-    seal_text(row, digest_text(c->hash, hash));
-    seal_int(row, c->before_ms);
-    seal_int(row, c->at_ms);
-    seal_int(row, c->n_exchanges);
-    seal_int(row, c->n_attempts);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        *at++ = (struct cell){CELL_INT, numbers[i], NULL};
     for (int i = 0; i < CURRENCY_COUNT; i++)
-        seal_int(row, c->nanos[i]);
+        *at++ = (struct cell){CELL_INT, c->nanos[i], NULL};
+    seal_add(s, cells, ARRAY_LEN(cells));
 }
 
 /* --- verifying ---------------------------------------------------------------
@@ -279,16 +312,13 @@ static void complain(struct reading *r, int64_t n, const char *what)
 /* The rows that name seal `n`; those before it have no seal of their own. */
 static void read_rows(struct reading *r, int64_t n)
 {
-    struct seal_row row;
-
     r->seal.n_rows = 0;
     while (r->rc == SQLITE_ROW && sqlite3_column_int64(r->rows, 0) <= n) {
         if (sqlite3_column_int64(r->rows, 0) < n) {
             complain(r, sqlite3_column_int64(r->rows, 0),
                      "is missing, and rows name it");
         } else {
-            read_row(&row, r->rows);
-            seal_add(&r->seal, &row);
+            add_read(&r->seal, r->rows);
         }
         r->rc = sqlite3_step(r->rows);
     }
@@ -297,13 +327,11 @@ static void read_rows(struct reading *r, int64_t n)
 static void read_checkpoints(struct reading *r, int64_t n)
 {
     struct checkpoint c;
-    struct seal_row row;
 
     while (r->checkpoints_rc == SQLITE_ROW &&
            sqlite3_column_int64(r->checkpoints, 0) <= n) {
         read_checkpoint(&c, r->checkpoints, 1);
-        seal_checkpoint(&row, &c);
-        seal_add(&r->seal, &row);
+        seal_add_checkpoint(&r->seal, &c);
         r->checkpoints_rc = sqlite3_step(r->checkpoints);
     }
 }

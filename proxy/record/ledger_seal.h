@@ -18,18 +18,7 @@
 #include "base/digest.h"
 #include "base/money.h"
 
-enum {
-    SEAL_ROW_BYTES = 2048, /* of one row, as it is hashed */
-};
-
-/* One row on its way into a hash: each value with its kind and length. */
-struct seal_row {
-    unsigned char bytes[SEAL_ROW_BYTES];
-    size_t len;
-};
-
-void seal_int(struct seal_row *r, int64_t v);
-void seal_text(struct seal_row *r, const char *text); /* NULL is one too */
+#include "record/ledger_rows.h"
 
 struct seal {
     int64_t n; /* of the batch under way, from 1 */
@@ -46,7 +35,9 @@ void seal_fini(struct seal *s);
 
 /* A transaction begins: looks up where the chain ends if `again`. */
 int seal_begin(struct seal *s, bool again) MUST_CHECK;
-void seal_add(struct seal *s, const struct seal_row *row);
+/* A row by its first `n` columns. */
+void seal_add(struct seal *s, const struct cell cells[], size_t n);
+void seal_take_back(struct seal *s); /* the last that was added */
 /* Before the commit: writes the seal, if rows were added. */
 int seal_close(struct seal *s) MUST_CHECK;
 void seal_committed(struct seal *s);
@@ -66,8 +57,8 @@ struct checkpoint {
 
 /* The latest. SQLite's code. */
 int seal_last_checkpoint(sqlite3 *db, struct checkpoint *out) MUST_CHECK;
-/* Its row, as it is sealed. */
-void seal_checkpoint(struct seal_row *row, const struct checkpoint *c);
+/* Its row goes into the seal of the batch. */
+void seal_add_checkpoint(struct seal *s, const struct checkpoint *c);
 
 /* Reads the whole chain, from the last checkpoint on; tells each seal that does
  * not hold. head: of the last, in hex. */

@@ -34,6 +34,7 @@ struct recorder {
     const struct limited_table *refused; /* of the batch; NULL: none */
     struct ledger *ledger;
     struct charging charging; /* of the batch */
+    size_t n_charged;         /* receipts of it */
     int64_t swept_at_ms, noted_at_ms;
     struct retention retention;
     struct routing_log log;

@@ -16,7 +16,9 @@ import scenarios
 
 SCENARIOS = ["1k", "32k", "512k", "1k_tls", "streams_1000", "streams_9500",
              "streams_2000_tls", "latency", "beside", "syscalls",
-             "instructions"]
+             "instructions", "teams", "ledger"]
+COMPARED = {"teams": ["one-team", "5000-teams"],
+            "ledger": ["no-ledger", "bijia"]}  # the second against the first
 
 
 class Bench:
@@ -95,6 +97,15 @@ def measure(bench, name, figures, quick):
             if proxy == "bijia":
                 report.put(figures, ("ledger_instructions_per_request",),
                            found["ledger"])
+    elif name in COMPARED and "bijia" in bench.names:
+        names = COMPARED[name]
+        found = scenarios.compared(bench, names)
+        report.add_foreign(figures, name, found)
+        # behind the first request of each team, which opens its accounts
+        counted = {n: scenarios.instructions(bench, bench.proxies[n], 5500,
+                                             6000 if quick else 8000)
+                   for n in names}
+        report.add_compared(figures, name, found, counted)
 
 
 def machine(bench):
@@ -161,6 +172,8 @@ def main():
                   file=sys.stderr)
         args.bijia = None
     proxies.Bijia.program = args.bijia
+    proxies.NoLedger.program = args.tools / "bijia_no_ledger"
+    proxies.ManyTeams.load = args.tools / "bench_load"
     # on the disk that the build is on: the ledger's fsync is to count
     work = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=args.tools))
     try:

@@ -42,8 +42,8 @@ enum conn_state {
 struct conn {
     int fd;
     enum conn_state state;
-    bool waiting; /* for the first byte of a stream */
-    size_t sent;
+    bool waiting;     /* for the first byte of a stream */
+    size_t sent, key; /* of the request in flight: whose it is */
     int64_t began_ns;
     int64_t first_ns; /* 0 until the first byte of an answer */
     struct answer answer;
@@ -58,8 +58,10 @@ struct result {
 
 static long port = 8080, connections = 64, body_bytes = 1024, requests;
 static long warmup_ms = 500, run_ms = 2000, gate, streams, opening;
-static const char *key = "", *model = "chat", *user = "bench";
+static const char *key = "", *model = "chat", *user = "bench", *keys_file = "";
 static long as_stream;
+static struct text keys; /* all of --keys, each as long as the first */
+static size_t n_keys, next_key, key_len, key_at; /* in the request */
 
 static int loop;
 static struct text request;
@@ -113,8 +115,17 @@ static void conn_fail(struct conn *c)
     conn_close(c);
 }
 
+/* All connections send the same bytes, but for the key. */
+static void key_set(const struct conn *c)
+{
+    if (n_keys > 0)
+        memcpy(request.data + key_at, keys.data + c->key * (key_len + 1),
+               key_len);
+}
+
 static void conn_write(struct conn *c)
 {
+    key_set(c);
     while (c->sent < request.len) {
         ssize_t n = send(c->fd, request.data + c->sent, request.len - c->sent,
                          MSG_NOSIGNAL);
@@ -131,6 +142,8 @@ static void conn_begin(struct conn *c)
 {
     c->state = CONN_BUSY;
     c->sent = 0;
+    if (n_keys > 0)
+        c->key = next_key++ % n_keys;
     c->began_ns = now_ns();
     c->first_ns = 0;
     answer_reset(&c->answer);
@@ -396,6 +409,33 @@ static void conns_new(size_t n)
     }
 }
 
+static void keys_read(void)
+{
+    char line[256];
+    FILE *f = fopen(keys_file, "r");
+    if (!f)
+        fatal("cannot open %s: %s", keys_file, strerror(errno));
+    for (; fgets(line, sizeof(line), f); n_keys++) {
+        if (n_keys == 0)
+            key_len = strcspn(line, "\n");
+        if (strlen(line) != key_len + 1)
+            fatal("keys of different lengths in %s", keys_file);
+        text_add(&keys, line, key_len + 1);
+    }
+    fclose(f);
+    if (n_keys == 0)
+        fatal("no keys in %s", keys_file);
+    text_add(&keys, "", 1);
+    keys.data[key_len] = '\0'; /* the first is the one of the request */
+    key = keys.data;
+}
+
+static void key_find(void)
+{
+    const char *at = memmem(request.data, request.len, key, key_len);
+    key_at = (size_t)(at - request.data);
+}
+
 int main(int argc, char **argv)
 {
     const struct option_row rows[] = {
@@ -412,6 +452,8 @@ int main(int argc, char **argv)
         {"user", "what the mock shall do: chunks=20,interval_us=20000", NULL,
          &user},
         {"key", "bearer token", NULL, &key},
+        {"keys", "a file of them, one a line: each request takes the next",
+         NULL, &keys_file},
         {"model", "to ask for (chat)", NULL, &model},
         {0},
     };
@@ -419,11 +461,15 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     files_raise();
     as_stream |= streams > 0;
+    if (*keys_file)
+        keys_read();
     prompt_request(&request, &(struct prompt){.model = model,
                                               .key = key,
                                               .user = user,
                                               .stream = as_stream,
                                               .bytes = (size_t)body_bytes});
+    if (n_keys > 0)
+        key_find();
     loop = epoll_create1(EPOLL_CLOEXEC);
     conns_new((size_t)(streams ? streams : connections));
     if (streams)

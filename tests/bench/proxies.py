@@ -13,6 +13,8 @@ import socket
 import subprocess
 import time
 
+import teamkeys
+
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE = CORES[0]
 LOAD_CORE = CORES[1 % len(CORES)]  # the mock and the load generator share it
@@ -37,7 +39,7 @@ def wait_for_port(port, process, what):
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.02)
+        time.sleep(0.01)
     raise SystemExit(f"bench: {what} does not listen on port {port}")
 
 
@@ -86,6 +88,7 @@ class Proxy:
     `command(tls, streams, single)`, and may tell threads apart."""
 
     key = ""
+    keys_file = None  # of many, which requests take in turn
     stop_signal = signal.SIGTERM
 
     def __init__(self, work, mock):
@@ -101,10 +104,12 @@ class Proxy:
         self.port = free_port()
         words = self.command(tls, streams, single)
         self.log = open(self.dir / "output", "wb")
+        began = time.monotonic()
         self.process = subprocess.Popen(
             [*prefix, *words], stdout=self.log, stderr=self.log,
             stdin=subprocess.DEVNULL, preexec_fn=pinned(PROXY_CORE))
         wait_for_port(self.port, self.process, f"{self.name} ({self.dir})")
+        self.start_seconds = time.monotonic() - began
         self.pid = self.worker_pid(single)
         return self
 
@@ -248,6 +253,8 @@ backend mock
 class Bijia(Proxy):
     name = "bijia"
     program = None  # set by bench.py
+    teams = ["bench"]
+    rules = "{}"
 
     def part_of(self, thread_name):
         if thread_name.startswith("bijia-w"):
@@ -289,13 +296,15 @@ currency: CNY
 aliases:
   chat: [mock/bench-model]
 teams:
-  bench: {}
-""")
+""" + "".join(f"  {team}: {self.rules}\n" for team in self.teams))
+        self.make_keys()
+        return [self.program, "serve", self.dir]
+
+    def make_keys(self):
         self.key = subprocess.run(
-            [self.program, "keys", "new", "bench", "--conf", self.dir],
+            [self.program, "keys", "new", self.teams[0], "--conf", self.dir],
             check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True).stdout.strip()
-        return [self.program, "serve", self.dir]
 
     def receipts(self):
         """Lines in the routing log."""
@@ -303,4 +312,65 @@ teams:
             return sum(1 for _ in lines)
 
 
-ALL = {proxy.name: proxy for proxy in (Bijia, Nginx, Haproxy, Direct)}
+class NoLedger(Bijia):
+    """The same program, linked with a ledger that keeps nothing."""
+
+    name = "no-ledger"
+    program = None
+
+
+class OneTeam(Bijia):
+    """One team with a budget and limits, one key."""
+
+    name = "one-team"
+    rules = ("{budgets: [{amount: 1000000000, per: day}], "
+             "limits: {rpm: 100000000}}")
+
+
+class ManyTeams(OneTeam):
+    """The same rules for each of 5,000 teams; 20,000 keys, which requests
+    take in turn; and 100,000 exchanges in the ledger. The last two are made
+    once, by real requests, and copied for each start."""
+
+    name = "5000-teams"
+    teams = [f"team-{i:04}" for i in range(5000)]
+    n_keys = 20000
+    n_rows = 100000
+    load = None  # set by bench.py: the load generator
+
+    def __init__(self, work, mock):
+        super().__init__(work, mock)
+        self.made = work / "many-teams-made"
+        self.keys_file = self.made / "keys"
+
+    def start(self, **how):
+        if not self.made.exists():
+            self.make()
+        return super().start(**how)
+
+    def make(self):
+        self.made.mkdir()
+        super().start()
+        words = [self.load, "--port", str(self.port), "--keys", self.keys_file,
+                 "--warmup-ms", "0", "--requests", str(self.n_rows)]
+        subprocess.run([*words], check=True, stdout=subprocess.DEVNULL,
+                       preexec_fn=pinned(LOAD_CORE))
+        self.stop()
+        shutil.copytree(self.dir / "state", self.made / "state")
+        shutil.copy(self.dir / "keys.yaml", self.made)
+
+    def make_keys(self):
+        if (self.made / "state").exists():
+            shutil.copytree(self.made / "state", self.dir / "state")
+            shutil.copy(self.made / "keys.yaml", self.dir)
+            return
+        super().make_keys()  # and so the pepper
+        pepper = (self.dir / "state" / "pepper").read_text().split()[0]
+        keys, entries = teamkeys.make(pepper, self.teams, self.n_keys)
+        with open(self.dir / "keys.yaml", "a") as file:
+            file.write(entries)
+        self.keys_file.write_text("".join(key + "\n" for key in keys))
+
+
+ALL = {proxy.name: proxy for proxy in (Bijia, Nginx, Haproxy, Direct, NoLedger,
+                                    OneTeam, ManyTeams)}

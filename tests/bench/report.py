@@ -23,6 +23,14 @@ TARGETS = [
      ("streams", "2000_tls", "bijia", "rss_bytes_per_stream"), 40 * 1024),
     ("request beside 9,000 streams / without", "beside",
      ("beside_9000_streams", "bijia", "ratio"), 1.5),
+    ("CPU with 5,000 teams, 20,000 keys / with one", "teams",
+     ("compared", "teams", "5000-teams", "ratio"), 1.15),
+    ("the same by the worker's instructions", "teams",
+     ("compared", "teams", "5000-teams", "instructions_ratio"), 1.15),
+    ("ms to start with them and 100,000 exchanges", "teams",
+     ("compared", "teams", "5000-teams", "start_ms"), 1000),
+    ("CPU with a ledger / without", "ledger",
+     ("compared", "ledger", "bijia", "ratio"), 1.10),
 ]
 
 FOREIGN_CORES = 0.15  # more than this of others' work spoils a measurement
@@ -117,6 +125,29 @@ def add_beside(figures, found):
             field(runs, "ratio"))
         put(figures, ("beside_9000_streams", name, "streams"),
             min(run["open"] for run in runs))
+
+
+def add_compared(figures, scenario, found, counted):
+    """The second program against the first, each repetition by itself. Of
+    instructions only the worker's: under valgrind requests are so slow that
+    each has a transaction of its own."""
+    first, second = found
+    for name, runs in found.items():
+        row = {"cpu_us_per_request": field(runs, "all"),
+               "worker_us": field(runs, "worker"),
+               "ledger_us": field(runs, "ledger"),
+               "start_ms": field(runs, "start_ms"),
+               "instructions": counted[name]["worker"],
+               "errors": sum(run["errors"] for run in runs)}
+        for key, value in row.items():
+            put(figures, ("compared", scenario, name, key), value)
+    each = sorted(b["all"] / a["all"]
+                  for a, b in zip(found[first], found[second]))
+    at = ("compared", scenario, second)
+    put(figures, (*at, "ratio"), median(each))
+    put(figures, (*at, "ratio_range"), [round(each[0], 3), round(each[-1], 3)])
+    put(figures, (*at, "instructions_ratio"),
+        counted[second]["worker"] / counted[first]["worker"])
 
 
 def add_targets(figures):
@@ -214,10 +245,24 @@ def print_others(figures):
           ["", "user instructions", "system calls"], rows)
 
 
+def print_compared(figures):
+    for scenario, programs in figures.get("compared", {}).items():
+        rows = [[name,
+                 with_ratio(row["cpu_us_per_request"], row.get("ratio"),
+                            row.get("ratio_range")),
+                 cell(row["worker_us"]), cell(row["ledger_us"]),
+                 cell(row["instructions"]), cell(row["start_ms"], 0)]
+                for name, row in programs.items()]
+        table(f"Compared: {scenario} (CPU us per 1 KiB request, all threads)",
+              ["", "all", "workers", "ledger's thread",
+               "worker's instructions", "ms to start"], rows)
+
+
 def show(figures):
     print_requests(figures)
     print_streams(figures)
     print_others(figures)
+    print_compared(figures)
     rows = [[t["name"], cell(t["value"]), "<= " + cell(t["limit"]),
              "met" if t["met"] else "NOT MET",
              "disturbed by others" if t["disturbed"] else ""]

@@ -35,7 +35,7 @@ if [ -n "$missing" ]; then
 fi
 PATH=$PATH:/usr/sbin:/sbin
 
-targets="bijia bench_mock bench_load"
+targets="bijia bijia_no_ledger bench_mock bench_load"
 case " $* " in
 *" --proxies "*bijia*) ;;
 *" --proxies "*) targets="bench_mock bench_load" ;;

@@ -26,6 +26,8 @@ class Load:
 
     def __init__(self, program, proxy, **options):
         words = [program, "--port", str(proxy.port), "--key", proxy.key]
+        if proxy.keys_file:
+            words += ["--keys", str(proxy.keys_file)]
         for name, value in options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
         self.process = subprocess.Popen(
@@ -220,6 +222,29 @@ def beside(bench, n=BESIDE_STREAMS):
 
     return repeated(bench.long_repetitions, measure, bench.names,
                     bench.proxies)
+
+
+def compared(bench, names):
+    """CPU of all threads per 1 KiB request, of two ways to run bijia; in
+    alternating runs, and by instructions."""
+
+    def measure(proxy):
+        proxy.start()
+        load = Load(bench.load, proxy, connections=64,
+                    warmup_ms=bench.warmup_ms, run_ms=bench.run_ms, gate=1)
+        load.line()
+        time.sleep(SETTLE_SECONDS)
+        before = proxy.cpu_ns()
+        result = load.ask()
+        time.sleep(SETTLE_SECONDS)
+        used = cpu_between(before, proxy.cpu_ns(), result["completed"])
+        load.close()
+        proxy.stop()
+        return {**used, "all": sum(used.values()), "rps": result["rps"],
+                "start_ms": proxy.start_seconds * 1000,
+                "errors": result["errors"]}
+
+    return repeated(2 * bench.repetitions, measure, names, bench.proxies)
 
 
 def syscalls(bench, proxy, n):

@@ -22,6 +22,10 @@ enum {
 
 static const int64_t day_ms = 24 * HOUR_MS, begin_ms = 1795338000000;
 
+enum {
+    BATCH_MOST = 600,
+};
+
 struct bench {
     char dir[128];
     struct snapshot *world;
@@ -29,6 +33,8 @@ struct bench {
     struct account_plan all, month;
     char error[256];
     int n; /* receipts ever */
+    struct receipt batch[BATCH_MOST];
+    int n_batch;
 };
 
 static int set_up(void **state)
@@ -82,6 +88,7 @@ static void add(struct bench *b, int64_t at_ms, bool refused)
 {
     struct receipt r;
 
+    assert_true(b->n_batch < BATCH_MOST);
     world_receipt(&r, b->world);
     snapshot_release(r.snapshot);
     r.at_unix_ms = at_ms;
@@ -94,10 +101,18 @@ static void add(struct bench *b, int64_t at_ms, bool refused)
         r.chosen = -1;
     }
     b->n++;
-    assert_int_equal(ledger_add(b->ledger, &r), 0);
+    b->batch[b->n_batch] = r;
+    ledger_add(b->ledger, &b->batch[b->n_batch++]);
     b->all.delta = r.cost.nanos;
     b->all.covered = INT64_MAX / 2;
     assert_int_equal(ledger_move(b->ledger, &b->all), 0);
+}
+
+static void commit(struct bench *b)
+{
+    assert_int_equal(ledger_put(b->ledger), 0);
+    assert_int_equal(ledger_commit(b->ledger), 0);
+    b->n_batch = 0;
 }
 
 /* `n` receipts a batch, one each hour from `from_ms` to `to_ms`. */
@@ -107,7 +122,7 @@ static void fill(struct bench *b, int64_t from_ms, int64_t to_ms, int n)
         assert_int_equal(ledger_begin(b->ledger), 0);
         for (int i = 0; i < n && from_ms < to_ms; i++, from_ms += HOUR_MS)
             add(b, from_ms, false);
-        assert_int_equal(ledger_commit(b->ledger), 0);
+        commit(b);
     }
 }
 
@@ -225,7 +240,7 @@ static void one_young_row_keeps_its_seal_and_all_that_follow(void **state)
     assert_int_equal(ledger_begin(b->ledger), 0);
     add(b, begin_ms + 25 * HOUR_MS, false);
     add(b, begin_ms + 50 * day_ms, false);
-    assert_int_equal(ledger_commit(b->ledger), 0);
+    commit(b);
     fill(b, begin_ms + 2 * day_ms, begin_ms + 3 * day_ms, 4);
     assert_int_equal(prune(b, begin_ms + 10 * day_ms).n_exchanges, 24);
     assert_int_equal(verify(b).n_problems, 0);
@@ -239,7 +254,7 @@ static void a_row_begun_long_before_its_seal_goes_with_it(void **state)
         assert_int_equal(ledger_begin(b->ledger), 0);
         for (int k = 0; k < 9; k++)
             add(b, begin_ms + (i * 7919 + k * 104729) % 1800000, false);
-        assert_int_equal(ledger_commit(b->ledger), 0);
+        commit(b);
     }
     assert_int_equal(prune(b, begin_ms + day_ms).n_exchanges, 1800);
     assert_int_equal(verify(b).n_problems, 0);
@@ -266,7 +281,7 @@ static void what_was_refused_and_windows_that_ended_go_too(void **state)
     }
     for (int i = 0; i < 50; i++)
         add(b, begin_ms + i * day_ms, i % 5 != 0);
-    assert_int_equal(ledger_commit(b->ledger), 0);
+    commit(b);
     prune(b, begin_ms + 80 * day_ms);
     assert_int_equal(verify(b).n_problems, 0);
     assert_int_equal(ask(b, "SELECT count(*) FROM exchange"), 0);
@@ -287,7 +302,7 @@ static void a_piece_is_short(void **state)
         assert_int_equal(ledger_begin(b->ledger), 0);
         for (int k = 0; k < 100; k++)
             add(b, begin_ms + i * 100 + k, false);
-        assert_int_equal(ledger_commit(b->ledger), 0);
+        commit(b);
     }
     do {
         int64_t from_ms = clock_mono_ms();
