@@ -20,6 +20,16 @@ void buf_fini(struct buf *b)
     buf_init(b, b->limit);
 }
 
+void buf_adopt(struct buf *b, char *block, size_t size, struct slice bytes)
+{
+    ENSURE(!b->block && bytes.len <= b->limit && bytes.bytes >= block &&
+           bytes.bytes + bytes.len <= block + size);
+    b->block = block;
+    b->size = size;
+    b->bytes = block + (bytes.bytes - block);
+    b->len = bytes.len;
+}
+
 static void reallocate(struct buf *b, size_t size)
 {
     char *block = malloc(size);

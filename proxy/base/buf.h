@@ -22,6 +22,10 @@ struct buf {
 void buf_init(struct buf *b, size_t limit_bytes);
 void buf_fini(struct buf *b); /* gives the memory back; `b` is empty then */
 
+/* Takes over a block from malloc() of `size` bytes, of which `bytes` are
+ * queued. `b` is empty and has room for them. */
+void buf_adopt(struct buf *b, char *block, size_t size, struct slice bytes);
+
 /* At least `want` writable bytes behind the queued ones, or NULL: the limit
  * would be passed. buf_grow() then says how many were written. */
 char *buf_room(struct buf *b, size_t want) MUST_CHECK;

@@ -49,6 +49,8 @@ enum conn_ending {
 
 enum {
     CONN_READ_BYTES = 48 * 1024, /* of one read that may hold a head */
+    CONN_SHY_BYTES = 4 * 1024,   /* ... after a body that was longer */
+    CONN_ADOPT_BYTES = 8 * 1024, /* a body that long is not copied, if whole */
     CONN_OUT_MOST_BYTES = 1 << 30,
 };
 
@@ -93,6 +95,7 @@ struct http_conn {
     uint32_t linger_bytes;
     short interest; /* what `event` waits for */
     uint8_t state;  /* enum conn_state */
+    bool shy;       /* the last body was long: so may the next be */
     bool inside;    /* settle() comes at the end of this event anyway */
     bool queued;    /* in the server's `later` list */
     bool gone;      /* the client left, or must be dropped */
@@ -115,6 +118,7 @@ struct http_server {
     struct event later_event;
     size_t n_conns;
     int reserve_fd; /* given up for a moment when there are no others */
+    char *block;    /* CONN_READ_BYTES for the next head; or NULL */
     bool draining;
     void (*on_idle)(void *arg);
     void *on_idle_arg;

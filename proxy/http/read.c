@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fatal.h"
@@ -7,7 +8,9 @@
 /*
  * Bytes are read into the loop's scratch, a body of known length straight
  * into its block. What is not of the request at hand is held before any
- * handler runs, for handlers use the scratch as well.
+ * handler runs, for handlers use the scratch as well. A head is read into a
+ * block of the server's: if the whole of a larger body has come with it, the
+ * request keeps that block and the server takes another.
  */
 enum {
     BODY_FIRST_BYTES = 1024 * 1024, /* taken on a Content-Length's word */
@@ -78,6 +81,7 @@ static void begin_request(struct http_conn *c, struct slice head)
     }
     if (!server_admit(c->server, t))
         return;
+    c->shy = len > CONN_READ_BYTES;
     buf_init(&t->body, len > 0 ? (size_t)len : l->body_bytes);
 }
 
@@ -146,10 +150,28 @@ static size_t take_chunks(struct http_conn *c, struct slice in)
     return in.len - left.len;
 }
 
+/* Is `in`, read into the server's block, a body worth keeping the block for? */
+static bool adopt(struct http_conn *c, struct slice in)
+{
+    struct http_server *s = c->server;
+    struct turn *t = c->turn;
+
+    if (in.len < CONN_ADOPT_BYTES || !s->block ||
+        in.len != (size_t)t->req.head.body_len || in.bytes < s->block ||
+        in.bytes >= s->block + CONN_READ_BYTES)
+        return false;
+    buf_adopt(&t->body, s->block, CONN_READ_BYTES, in);
+    s->block = NULL;
+    t->body_done = true;
+    return true;
+}
+
 static size_t take_body(struct http_conn *c, struct slice in)
 {
     if (c->turn->req.head.body_len == HTTP_CHUNKED)
         return take_chunks(c, in);
+    if (adopt(c, in))
+        return in.len;
     return take_known(c->turn, in);
 }
 
@@ -261,6 +283,15 @@ static void ended(struct http_conn *c)
         conn_leave(c);
 }
 
+static char *head_room(struct http_server *s)
+{
+    if (!s->block)
+        s->block = malloc(CONN_READ_BYTES);
+    if (!s->block)
+        fatal("out of memory allocating a block to read into");
+    return s->block;
+}
+
 /* One read, and what comes of it. False: there is nothing more now. */
 static bool read_once(struct http_conn *c)
 {
@@ -270,10 +301,15 @@ static bool read_once(struct http_conn *c)
     bool straight = c->state == CONN_BODY && t->req.head.body_len > 0;
     ssize_t n;
 
-    if (straight)
+    if (c->state == CONN_IDLE) {
+        into = head_room(c->server);
+        if (c->shy)
+            size = CONN_SHY_BYTES;
+    } else if (straight) {
         into = known_room(t, &size);
-    else if (c->state == CONN_LINGER)
+    } else if (c->state == CONN_LINGER) {
         size = LOOP_SCRATCH_BYTES;
+    }
     n = sock_read(&c->sock, into, size);
     if (n == SOCK_AGAIN)
         return false;

@@ -57,6 +57,20 @@ def test_bodies_of_all_sizes_arrive_whole(server, size):
         assert c.ask(chunked("/echo", *parts)).body.split(b"\n", 1)[1] == body
 
 
+def test_bodies_of_all_sizes_follow_each_other(server):
+    sizes = [100, 8191, 8192, 30000, 48 << 10, 100000, 30000, 300000, 9000, 1]
+    bodies = [bytes([65 + i]) * size for i, size in enumerate(sizes)]
+    with server.connect() as c, server.connect() as other:
+        for body in bodies + bodies[::-1]:
+            c.send(request("POST", "/slow?ms=20", body))
+            assert other.ask(request("POST", "/echo", body)).body.split(
+                b"\n", 1)[1] == body
+            assert c.reply().status == 200
+        c.send(b"".join(request("POST", "/echo", b) for b in bodies))
+        for body in bodies:
+            assert c.reply().body.split(b"\n", 1)[1] == body
+
+
 def test_chunk_extensions_and_trailers_are_passed_over(server):
     with server.connect() as c:
         head = request("POST", "/echo", None, "Transfer-Encoding: chunked")
