@@ -3,31 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-
-#include "conf/conf.h"
-
 #include "cli/options.h"
+#include "cli/other_files.h"
 #include "cli/replay.h"
-
-enum {
-    CONF_BYTES_MOST = 16 << 20,
-};
-
-/* No key is needed to decide again. Nothing made of this leaves the process. */
-static char *assume(void *self, const struct conf_key_source *from,
-                    const char *dir, struct arena *a, struct diag *diag)
-{
-    static const char text[] = "assumed-for-replaying-never-sent-out";
-
-    (void)self;
-    (void)from;
-    (void)dir;
-    (void)diag;
-    return arena_strndup(a, text, sizeof(text) - 1);
-}
-
-static const struct secret_source assumed = {.read = assume};
 
 static void print_text(const struct replay *r)
 {
@@ -126,43 +104,6 @@ static int replay(const struct args *args, const struct snapshot *s,
     return status;
 }
 
-/* The configuration, with files of `dir` exchanged for others. */
-static struct snapshot *load(const struct args *args, const char *dir,
-                             struct diag *diag)
-{
-    static const struct {
-        const char *name, *option;
-    } files[] = {{"bijia.yaml", NULL},
-                 {"vendors.yaml", NULL},
-                 {"prices.yaml", "--prices"},
-                 {"policy.yaml", "--policy"}};
-    struct conf_file given[ARRAY_LEN(files)];
-    struct arena *a = arena_new();
-    const struct conf *conf;
-    struct snapshot *s = NULL;
-
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        const char *path =
-            files[i].option ? option_value(args, files[i].option) : NULL;
-
-        if (!path)
-            path = arena_printf(a, "%s/%s", dir, files[i].name);
-        given[i].name = files[i].name;
-        given[i].bytes = file_read(path, &given[i].len, CONF_BYTES_MOST, a);
-        if (!given[i].bytes) {
-            fprintf(stderr, "bijia replay: %s: %s\n", path, strerror(errno));
-            arena_free(a);
-            return NULL;
-        }
-    }
-    if (conf_read(&conf, given, ARRAY_LEN(given), a, diag) == 0 &&
-        snapshot_compile(&s, conf, a, 1, &assumed, diag) == 0)
-        return s;
-    diag_print(diag);
-    arena_free(a);
-    return NULL;
-}
-
 static int replay_of_log(const struct args *args, const struct snapshot *s,
                          struct arena *a)
 {
@@ -183,14 +124,15 @@ static int replay_of_log(const struct args *args, const struct snapshot *s,
 static int run(const struct args *args)
 {
     const char *dir = option_conf_dir(args, NULL);
-    struct snapshot *s = NULL;
-    static struct diag diag;
+    const struct other_files others = {option_value(args, "--policy"),
+                                       option_value(args, "--prices")};
+    struct snapshot *s;
     struct arena *a;
     int status;
 
     if (!option_value(args, "--trace") == !option_value(args, "--log"))
         return usage_error(args, "either --trace FILE or --log FILE is needed");
-    s = load(args, dir, &diag);
+    s = other_files_load(dir, &others, "replay");
     if (!s)
         return 1;
     a = arena_new();

@@ -6,6 +6,7 @@
 #include "base/time.h"
 
 #include "cli/options.h"
+#include "cli/other_files.h"
 #include "cli/report_show.h"
 
 enum {
@@ -17,6 +18,7 @@ struct report_call {
     struct arena *arena;
     struct report report;
     struct report_told told;
+    struct snapshot *other; /* the baseline's; NULL: none */
 };
 
 /* An instant, or a day of the report's zone: its first moment. */
@@ -50,6 +52,23 @@ static bool read_zone(struct report_call *c)
     return false;
 }
 
+static const char other_policy[] = "policy:";
+
+/* The same vendors and prices under another policy.yaml. */
+static bool read_policy(struct report_call *c, const char *path)
+{
+    const struct other_files others = {.policy = path};
+
+    c->other =
+        other_files_load(option_conf_dir(c->args, NULL), &others, "report");
+    if (!c->other)
+        return false;
+    c->report.again = arena_alloc(c->arena, sizeof(*c->report.again));
+    c->report.again->snapshot = c->other;
+    again_begin(c->report.again, c->arena);
+    return true;
+}
+
 static bool read_baseline(struct report_call *c)
 {
     const char *name = option_value(c->args, "--baseline");
@@ -62,15 +81,19 @@ static bool read_baseline(struct report_call *c)
         c->report.runner_up = true;
         return true;
     }
+    if (strncmp(name, other_policy, strlen(other_policy)) == 0)
+        return read_policy(c, name + strlen(other_policy));
     set = snapshot_resolve(c->report.snapshot, NULL, name);
     if (set.n == 1) {
         c->report.baseline = set.offers[0];
         return true;
     }
-    (void)!usage_error(c->args,
-                       "--baseline wants one vendor's model such as "
-                       "deepseek/deepseek-flash, or runner-up, found \"%s\"%s",
-                       name, set.n ? ", which is several" : "");
+    (void)!usage_error(
+        c->args,
+        "--baseline wants one vendor's model such as "
+        "deepseek/deepseek-flash, runner-up, or policy:FILE, found "
+        "\"%s\"%s",
+        name, set.n ? ", which is several" : "");
     return false;
 }
 
@@ -146,6 +169,7 @@ static int run(const struct args *args)
         if (status == 0)
             status = show(c);
     }
+    snapshot_release(c->other);
     snapshot_release(s);
     arena_free(a);
     return status;
@@ -158,8 +182,8 @@ static const struct option_row options[] = {
     {"--to", "TIME", "up to then, exclusive"},
     {"--zone", "NAME", "whose days count, such as Asia/Shanghai; else UTC"},
     {"--baseline", "OFFER",
-     "what it would have cost at that vendor/model, or at each request's "
-     "runner-up"},
+     "what it would have cost at that vendor/model, at each request's "
+     "runner-up, or under another policy: policy:FILE"},
     {"--csv", NULL, "for spreadsheets"},
     {"--json", NULL, "for programs"},
 };
@@ -178,7 +202,9 @@ const struct command command_report = {
         "are attempts that another vendor made good, or nobody; what they\n"
         "cost is part of the cost. The baseline prices the same usage (tokens\n"
         "counted alike, the same part of them cached) by the book's prices of\n"
-        "that instant, in the policy's currency; saved may be negative.",
+        "that instant, in the policy's currency; saved may be negative. With\n"
+        "policy:FILE, yesterday's perhaps, each request is decided again by\n"
+        "that file's aliases and rules; its budgets and limits are not played.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .run = run,

@@ -15,6 +15,7 @@
 #include "base/json_write.h"
 #include "base/time.h"
 
+#include "cli/again.h"
 #include "cli/replay.h"
 
 enum {
@@ -37,10 +38,7 @@ struct team_sums {
 
 struct log_world {
     const struct snapshot *snapshot;
-    const char *without;
-    struct learnt *learnt;
-    const uint16_t *numbers;
-    struct outlook *outlook;
+    struct again again;
     const struct log_line *line;
     struct team_sums *teams;
     size_t n_teams;
@@ -158,21 +156,6 @@ static bool read_line(struct log_line *l, struct slice text)
 /* --- deciding again ---------------------------------------------------------
  */
 
-static void look(const void *self, const struct offer *offer,
-                 struct offer_state *out)
-{
-    const struct log_world *w = self;
-
-    *out = (struct offer_state){
-        .available =
-            !w->without || strcmp(w->without, offer->vendor->name) != 0,
-        .key_ready = true,
-    };
-    learnt_look(w->outlook, offer, out);
-    out->input_tokens = w->line->input;
-    out->cached_tokens = w->line->cached;
-}
-
 static struct team_sums *sums_of(struct log_world *w, const char *name)
 {
     for (size_t i = 0; i < w->n_teams; i++)
@@ -195,54 +178,32 @@ static int64_t nanos_of(const struct log_world *w, struct money m)
                : 0;
 }
 
-static void pay(struct log_world *w, struct team_sums *sums,
-                const struct decision *d, struct arena *a)
-{
-    const struct log_line *l = w->line;
-    const struct verdict *v = &d->verdicts[0];
-    struct usage u = v->expected;
-    struct lesson *lesson;
-    struct cost cost;
-    int64_t nanos = 0;
-
-    u.output_tokens = l->output;
-    u.thinking_tokens = l->thinking;
-    u.estimated = false;
-    if (price_bill(&cost, v->offer, l->at_unix_ms, &u, 0))
-        nanos = nanos_of(w, cost.total);
-    sums->after_nanos += nanos;
-    sums->moved += strcmp(v->offer->vendor->name, l->vendor) != 0 ||
-                   strcmp(v->offer->model, l->model) != 0;
-    lesson = learnt_sent(w->learnt, w->outlook, w->snapshot, d, v, a);
-    if (lesson)
-        learnt_answered(w->learnt, lesson, &u, nanos);
-}
-
 static void decide_again(struct log_world *w, struct arena *a)
 {
     const struct log_line *l = w->line;
-    struct team_sums *sums = sums_of(w, l->team);
-    struct conditions conditions = {
-        .now_unix_ms = l->at_unix_ms, .look = look, .self = w};
-    struct query query = {
+    const struct again_request request = {
+        .team = l->team,
         .asked = l->asked,
-        .team = snapshot_find_team(w->snapshot, l->team),
-        .needs = l->thinking > 0 ? NEED_THINKING : 0,
-        .n = 1,
+        .at_unix_ms = l->at_unix_ms,
+        .input = l->input,
+        .cached = l->cached,
+        .output = l->output,
+        .thinking = l->thinking,
     };
-    struct decision d;
+    struct team_sums *sums = sums_of(w, l->team);
+    struct again_answer answer;
 
-    trace_text(&query.text, "en", l->input);
-    w->outlook =
-        learnt_prepare(w->learnt, w->numbers, &query, l->at_unix_ms, a);
-    decide(&d, w->snapshot, &query, &conditions, a);
+    again_decide(&w->again, &request, &answer, a);
     sums->requests++;
     if (l->has_cost)
         sums->before_nanos += nanos_of(w, l->cost);
-    if (d.n_listed > 0)
-        pay(w, sums, &d, a);
-    else
+    if (!answer.offer) {
         sums->unserved++;
+        return;
+    }
+    sums->after_nanos += nanos_of(w, answer.cost);
+    sums->moved += strcmp(answer.offer->vendor->name, l->vendor) != 0 ||
+                   strcmp(answer.offer->model, l->model) != 0;
 }
 
 /* --- telling ----------------------------------------------------------------
@@ -306,9 +267,8 @@ int replay_log(const struct snapshot *s, FILE *log,
     struct log_line *l = arena_alloc(kept, sizeof(*l));
     struct log_world w = {
         .snapshot = s,
-        .without = options->without,
+        .again = {.snapshot = s, .without = options->without},
         .line = l,
-        .learnt = replay_learnt(kept),
         .teams = arena_alloc(kept, TEAMS_MOST * sizeof(*w.teams)),
     };
     struct arena *a = arena_new();
@@ -316,7 +276,7 @@ int replay_log(const struct snapshot *s, FILE *log,
     size_t size = 0;
     ssize_t len;
 
-    w.numbers = learnt_bind(w.learnt, s, kept);
+    again_begin(&w.again, kept);
     while ((len = getline(&line, &size, log)) > 0) {
         if (!read_line(l, (struct slice){line, (size_t)len}) ||
             l->status != 200 || !l->vendor[0]) {

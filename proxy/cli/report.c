@@ -129,6 +129,37 @@ static void add_attempt(struct report_line *l,
         l->failed_cost[c] = plus(l->failed_cost[c], row->attempt_cost.nanos);
 }
 
+static bool to_policy(const struct report *r, struct money m, int64_t at,
+                      int64_t *out)
+{
+    struct money compared;
+
+    if (!price_convert(&compared, r->snapshot, m, r->snapshot->currency, at))
+        return false;
+    *out = compared.nanos;
+    return true;
+}
+
+/* As the other policy would have had it; false: it leaves it to nobody. */
+static bool again_of(const struct report *r, int64_t *out)
+{
+    const struct again_request request = {
+        .team = r->team,
+        .asked = r->asked,
+        .at_unix_ms = r->at_unix_ms,
+        .input = r->usage.input_tokens,
+        .cached = r->usage.cached_tokens,
+        .output = r->usage.output_tokens,
+        .thinking = r->usage.thinking_tokens,
+    };
+    struct again_answer answer;
+    struct arena *a = arena_new();
+
+    again_decide(r->again, &request, &answer, a);
+    arena_free(a);
+    return answer.offer && to_policy(r, answer.cost, r->at_unix_ms, out);
+}
+
 /* What the exchange at hand would have cost; false: nobody knows. */
 static bool baseline_of(const struct report *r, int64_t *out)
 {
@@ -141,6 +172,8 @@ static bool baseline_of(const struct report *r, int64_t *out)
         *out = r->runner_up_cost;
         return r->has_runner_up;
     }
+    if (r->again && r->used)
+        return again_of(r, out);
     if (!r->baseline || !r->used)
         return false;
     if (!price_bill(&cost, r->baseline, r->at_unix_ms, &usage, 0) ||
@@ -169,21 +202,12 @@ static void close_exchange(struct report *r)
     compare(&r->total, r->spent, baseline);
 }
 
-static bool to_policy(const struct report *r, struct money m, int64_t at,
-                      int64_t *out)
-{
-    struct money compared;
-
-    if (!price_convert(&compared, r->snapshot, m, r->snapshot->currency, at))
-        return false;
-    *out = compared.nanos;
-    return true;
-}
-
 static void open_exchange(struct report *r, const struct ledger_report_row *row)
 {
     close_exchange(r);
     snprintf(r->id, sizeof(r->id), "%s", row->id);
+    snprintf(r->team, sizeof(r->team), "%s", row->team);
+    snprintf(r->asked, sizeof(r->asked), "%s", row->asked);
     r->at_unix_ms = row->at_unix_ms;
     r->used = false;
     r->has_runner_up = false;

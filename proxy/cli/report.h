@@ -8,9 +8,10 @@
  * The baseline is what the same usage would have cost elsewhere: at one fixed
  * vendor's model by the price of the instant (tokens counted as they were,
  * the same part of them cached), or at each request's own runner-up as it was
- * noted then. It is priced once for each exchange, by the last attempt that
- * used any tokens; what attempts cost that failed before it counts against
- * us. So `saved` may be negative.
+ * noted then; or what another policy, yesterday's perhaps, would have chosen
+ * with the prices of that instant. It is priced once for each exchange, by the
+ * last attempt that used any tokens; what attempts cost that failed before it
+ * counts against us. So `saved` may be negative.
  */
 #pragma once
 
@@ -18,6 +19,7 @@
 
 #include "routing/snapshot.h"
 
+#include "cli/again.h"
 #include "record/ledger_report.h"
 
 enum report_by {
@@ -46,7 +48,8 @@ struct report {
     const struct snapshot *snapshot;
     enum report_by by;
     const struct zone *zone;      /* whose days count */
-    const struct offer *baseline; /* NULL: none, or the runner-up */
+    const struct offer *baseline; /* NULL: none, or one of the next two */
+    struct again *again;          /* another policy; NULL: none */
     bool runner_up;
     struct report_line *lines; /* as found */
     struct report_line total;
@@ -54,7 +57,7 @@ struct report {
     struct report_line **table; /* by a hash of the name */
     size_t n_table;
     /* the exchange at hand */
-    char id[64];
+    char id[64], team[160], asked[160];
     struct report_line *line;
     int64_t at_unix_ms;
     struct usage usage; /* of its last attempt that used any */

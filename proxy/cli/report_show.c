@@ -8,12 +8,21 @@
 
 static bool has_baseline(const struct report *r)
 {
-    return r->baseline || r->runner_up;
+    return r->baseline || r->runner_up || r->again;
 }
 
 static int64_t saved(const struct report_line *l)
 {
     return l->baseline_cost - l->compared_cost;
+}
+
+static const char *baseline_text(const struct report *r)
+{
+    if (r->runner_up)
+        return "each request's runner-up";
+    if (r->again)
+        return "each request decided again by the other policy";
+    return r->baseline->name;
 }
 
 /* --- table ---------------------------------------------------------------- */
@@ -71,6 +80,12 @@ void report_table(const struct report *r, FILE *to)
     if (r->n_lines != 1)
         add_line(r, t, &r->total);
     table_print(t, to);
+    if (has_baseline(r))
+        fprintf(to,
+                "baseline: %s, with the prices of each request's instant and "
+                "the tokens it took;\n%" PRId64 " of %" PRId64
+                " requests are compared\n",
+                baseline_text(r), r->total.compared, r->total.requests);
 }
 
 /* --- CSV ------------------------------------------------------------------ */

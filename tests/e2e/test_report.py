@@ -198,6 +198,8 @@ def columns(line):
 
 def test_the_table_stands_in_line_whatever_the_names_are(busy):
     lines = busy.run("report", "--by", "team", "--baseline", DEAR).stdout.splitlines()
+    assert lines[-2].startswith("baseline: " + DEAR)
+    del lines[-2:]
     assert lines[0].startswith("TEAM") and lines[0].rstrip().endswith("SAVED")
     assert {line.split()[0] for line in lines[1:]} == {"demo", "研发组", "total"}
     ends = {columns(line.split("  ")[0])[1] <= columns(lines[0])[1] for line in lines}
@@ -212,6 +214,36 @@ def test_the_table_stands_in_line_whatever_the_names_are(busy):
             import unicodedata
             at += 2 if unicodedata.east_asian_width(c) in "WF" else 1
         assert text.split()[-1].isdigit(), line
+
+
+def saved(told):
+    return Decimal(told["total"]["baseline"]["saved"])
+
+
+def test_yesterdays_policy_is_a_baseline_too(busy, tmp_path):
+    """pair was served by the cheap one after it failed; yesterday it was the dear one alone, or only the free one."""
+    today = busy.read("policy.yaml")
+    same = busy.path("same.yaml")
+    busy.write("same.yaml", today)
+    dear = busy.path("dear.yaml")
+    busy.write("dear.yaml", today.replace("aliases: {pair: [%s, %s]}" % (CHEAP, DEAR), "aliases: {pair: [%s]}" % DEAR))
+    told = report(busy, "--baseline", "policy:" + dear)
+    assert told["baseline"] == "policy:" + dear
+    base = told["total"]["baseline"]
+    assert base["currency"] == "CNY" and base["requests"] == 6
+    # all but `pair` were asked for by vendor/model: they are as they were
+    plain = report(busy, "--baseline", "policy:" + same)
+    assert saved(told) >= saved(plain)
+    assert Decimal(base["would_have_cost"]) - Decimal(base["did_cost"]) == saved(told)
+    cheap = busy.path("cheap.yaml")
+    busy.write("cheap.yaml", today.replace("aliases: {pair: [%s, %s]}" % (CHEAP, DEAR),
+                                           "aliases: {pair: [%s]}" % "glm/glm-4.7-flash"))
+    assert saved(report(busy, "--baseline", "policy:" + cheap)) < saved(told)
+    table = busy.run("report", "--baseline", "policy:" + cheap).stdout
+    assert "baseline: each request decided again by the other policy" in table
+    assert "6 of 7 requests are compared" in table
+    done = busy.run("report", "--baseline", "policy:/no/such", check=False)
+    assert done.returncode == 2 and "No such file" in done.stderr
 
 
 def test_csv_is_read_back_by_any_reader(busy):
