@@ -41,12 +41,20 @@
       "thinking is switched by enable_thinking, not by reasoning_effort") \
     X(NO_TOOL_CHOICE_REQUIRED, "no_tool_choice_required", \
       "no tool can be forced; requests that force one go elsewhere") \
+    X(NO_TOOL_CHOICE_NAMED, "no_tool_choice_named", \
+      "no tool can be named as the one to call; such requests go elsewhere") \
+    X(NO_TOOL_CHOICE_NONE, "no_tool_choice_none", \
+      "tools cannot be told and forbidden; requests that do go elsewhere") \
+    X(FUNCTIONS_ONLY, "functions_only", \
+      "tools that are no functions are not taken; such requests go elsewhere") \
     X(TEMPERATURE_ONE, "temperature_one", \
       "temperature is not sent: only 1 is allowed") \
     X(TEMPERATURE_BELOW_TWO, "temperature_below_two", \
       "a temperature of 2 or more is sent as 1.99") \
     X(TOP_P_OPEN, "top_p_open", \
       "top_p of 1 is not sent, of 0 is sent as 0.001") \
+    X(TOP_P_ONE, "top_p_one", \
+      "top_p is not sent: only 1 is allowed") \
     X(NO_PENALTIES, "no_penalties", \
       "frequency_penalty and presence_penalty are not sent") \
     X(EFFORT_LOW_HIGH_MAX, "effort_low_high_max", \
@@ -81,6 +89,14 @@
       "ids of tool calls are sent as nine letters and digits") \
     X(NO_MESSAGE_NAME, "no_message_name", \
       "name is not sent within messages") \
+    X(ROLES_ALTERNATE, "roles_alternate", \
+      "conversations where a role speaks twice in a row go elsewhere") \
+    X(USER_FIRST, "user_first", \
+      "conversations that the user does not begin go elsewhere") \
+    X(USER_LAST, "user_last", \
+      "conversations that end with an assistant's message go elsewhere") \
+    X(NO_BLANKS, "no_blanks", \
+      "conversations with a blank message go elsewhere") \
     X(ANSWER_AFTER_TOOL, "answer_after_tool", \
       "conversations where the user follows a tool's result go elsewhere") \
     X(TOOL_STREAM, "tool_stream", \
@@ -89,6 +105,10 @@
       "reasoning_split is sent, so that thinking comes apart from the text") \
     X(NO_STOP, "no_stop", \
       "stop is not taken; requests with it go elsewhere") \
+    X(STOP_AT_MOST_FOUR, "stop_at_most_four", \
+      "requests with more than four stop sequences go elsewhere") \
+    X(STOP_AT_MOST_FIVE, "stop_at_most_five", \
+      "the same with more than five, or one of more than 32 bytes") \
     X(TEMPERATURE_AT_MOST_ONE, "temperature_at_most_one", \
       "a temperature above 1 is sent as 1") \
     X(TEMPERATURE_ABOVE_ZERO, "temperature_above_zero", \

@@ -383,3 +383,46 @@ def test_the_vendor_has_the_ability_or_says_that_it_has_not(proxy, sim, row, abi
     place = [ROWS.index(row), row.account, ABILITIES.index(ability), ability.__name__.replace("_", " ")]
     record_property("cell", place + ["FAILED"])
     record_property("cell", place + [ability(row, proxy, sim)])
+
+
+# -- what not every vendor takes: said in another way, or not said to it at all --------------------
+
+def said(*roles):
+    return {"messages": [{"role": role, "content": "hello"} for role in roles]}
+
+
+CALL = {"id": "call_0123456789abcdef", "type": "function",
+        "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'}}
+RESULT = {"role": "tool", "tool_call_id": CALL["id"], "content": [{"type": "text", "text": "21"}]}
+TRAPS = [
+    {"temperature": 2, "top_p": 1, "store": True, "metadata": {"a": "b"}, "seed": 7, "user": "u", "n": 1,
+     "max_tokens": 50, "max_completion_tokens": 60, "tools": None, "function_call": None, "functions": None},
+    {"temperature": 0, "top_p": 0, "frequency_penalty": 0.5, "presence_penalty": 0.5, "max_completion_tokens": 50},
+    {"temperature": 0.2, "top_p": 0.5, "reasoning_effort": "xhigh"},
+    {"reasoning_effort": "minimal", "tools": [WEATHER], "tool_choice": "auto", "parallel_tool_calls": True},
+    {"messages": [{"role": "developer", "content": "be brief"},
+                  {"role": "system", "content": [{"type": "text", "text": "b"}]},
+                  {"role": "user", "name": "bob", "content": [{"type": "text", "text": "hello"}]}]},
+    said("user", "user"), said("assistant", "user"), said("user", "assistant"),
+    said("user", "assistant", "system", "user"),
+    {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""},
+                  {"role": "user", "content": "b"}]},
+    {"stop": list("abcdef")}, {"stop": ["\n\n", "x" * 33]}, {"n": 2},
+    {"tools": [WEATHER], "tool_choice": "none"}, {"tools": [WEATHER], "tool_choice": "required"},
+    {"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
+    {"tools": [{"type": "custom", "custom": {"name": "x"}}]},
+    {"tools": [WEATHER], "messages": [{"role": "user", "content": "weather?"}, {
+        "role": "assistant", "content": None, "tool_calls": [CALL]}, RESULT, {"role": "user", "content": "and now?"}]},
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.account)
+def test_no_vendor_is_told_what_it_does_not_take(proxy, row):
+    before, answered = len(proxy.routing_log()), 0
+    for at, trap in enumerate(TRAPS):
+        answer = proxy.chat("hello", model=row.name(row.model), stream=at % 2 == 1, **trap)
+        assert answer.status == 200 or answer.json()["error"]["message"], trap
+        answered += answer.status == 200
+    lines = proxy.wait_log(before + len(TRAPS))[before:]
+    assert {attempt["fault"] for line in lines for attempt in line["attempts"]} == {"none"}
+    assert answered >= len(TRAPS) / 3

@@ -25,13 +25,14 @@ LOCAL_PORTS = {8000: "vllm", 30000: "sglang", 11434: "ollama", 8080: "llamacpp",
 SELF_HOSTED = """
   {name}:
     base_url: {sim}/{name}/v1
-{ca}    currency: CNY
+{ca}{quirks}    currency: CNY
     region: own
     auth: none
     tokenizer: llama
     models:
       llama-3-8b: {{context: 16384, tools: yes}}
 """
+SELF_HOSTED_QUIRKS = {"llamacpp": "    quirks: [no_developer_role, no_tool_choice_named]\n"}    # as vendors.yaml says
 SELF_HOSTED_PRICE = """
   {name}:
     llama-3-8b:
@@ -169,7 +170,8 @@ def prepare(conf: str, out: str, sim: str, listen: str = "127.0.0.1:0", state_di
     text, keyed = change_vendors(read(path), sim, load_vendors(), base_urls or {}, ca_file)
     if self_hosted:
         text = text.rstrip("\n") + "\n" + "".join(SELF_HOSTED.format(
-            name=name, sim=sim.rstrip("/"), ca="    ca_file: %s\n" % ca_file if ca_file else "")
+            name=name, sim=sim.rstrip("/"), quirks=SELF_HOSTED_QUIRKS.get(name, ""),
+            ca="    ca_file: %s\n" % ca_file if ca_file else "")
             for name in self_hosted)
         prices = os.path.join(out, "prices.yaml")
         write(prices, read(prices).rstrip("\n") + "\n" + "".join(

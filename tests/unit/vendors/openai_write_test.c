@@ -119,12 +119,35 @@ static const struct row rows[] = {
          "{\"model\":\"vm\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"u\"}}]}]}"},
     {"needs_reasoning_content", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"},{\"role\":\"assistant\",\"reasoning_content\":\"r\",\"content\":\"a\"},{\"role\":\"assistant\",\"reasoning_content\":null,\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"\"}]}",
          "{\"model\":\"vm\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"reasoning_content\":\" \",\"role\":\"assistant\",\"content\":\"a\"},{\"role\":\"assistant\",\"reasoning_content\":\"r\",\"content\":\"a\"},{\"role\":\"assistant\",\"reasoning_content\":\" \",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\" \"}]}"},
+
+    /* at the edge of what is refused */
+    {"top_p_one", "{\"model\":\"m\",\"top_p\":0.5," USER "}", "{\"model\":\"vm\"," USER "}"},
+    {"stop_at_most_four", "{\"model\":\"m\",\"stop\":[\"1\",\"2\",\"3\",\"4\"]," USER "}", "{\"model\":\"vm\",\"stop\":[\"1\",\"2\",\"3\",\"4\"]," USER "}"},
+    {"stop_at_most_four", "{\"model\":\"m\",\"stop\":\"1\"," USER "}", "{\"model\":\"vm\",\"stop\":\"1\"," USER "}"},
+    {"stop_at_most_five", "{\"model\":\"m\",\"stop\":[\"12345678901234567890123456789012\",\"2\",\"3\",\"4\",\"5\"]," USER "}", "{\"model\":\"vm\",\"stop\":[\"12345678901234567890123456789012\",\"2\",\"3\",\"4\",\"5\"]," USER "}"},
+    {"functions_only", "{\"model\":\"m\",\"tools\":[{\"type\":\"function\"}]," USER "}", "{\"model\":\"vm\",\"tools\":[{\"type\":\"function\"}]," USER "}"},
+    {"no_tool_choice_none", "{\"model\":\"m\",\"tool_choice\":\"none\"," USER "}", "{\"model\":\"vm\",\"tool_choice\":\"none\"," USER "}"},
+    {"roles_alternate user_first user_last no_blanks", "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"q\"},{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"q\"},{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{}]},{\"role\":\"tool\",\"content\":\"1\"},{\"role\":\"tool\",\"content\":\"2\"}]}", "{\"model\":\"vm\",\"messages\":[{\"role\":\"system\",\"content\":\"q\"},{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"q\"},{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{}]},{\"role\":\"tool\",\"content\":\"1\"},{\"role\":\"tool\",\"content\":\"2\"}]}"},
 };
 
 static const struct row refused[] = {
     {"no_n", "{\"model\":\"m\",\"n\":2," USER "}", "it gives one choice only"},
     {"no_tool_choice_required", "{\"model\":\"m\",\"tool_choice\":\"required\"," USER "}", "it cannot be made to call a tool"},
     {"no_tool_choice_required", "{\"model\":\"m\",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}," USER "}", "it cannot be made to call a tool"},
+    {"no_tool_choice_named", "{\"model\":\"m\",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
+        USER "}", "no tool can be named as the one to call"},
+    {"no_tool_choice_none", "{\"model\":\"m\",\"tools\":[{\"type\":\"function\"}],\"tool_choice\":\"none\"," USER "}", "it cannot be told tools and kept from calling them"},
+    {"functions_only", "{\"model\":\"m\",\"tools\":[{\"type\":\"function\"},{\"type\":\"custom\"}]," USER "}", "its tools are functions only"},
+    {"stop_at_most_four", "{\"model\":\"m\",\"stop\":[\"1\",\"2\",\"3\",\"4\",\"5\"]," USER "}", "it takes four stop sequences at most"},
+    {"stop_at_most_five", "{\"model\":\"m\",\"stop\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\"]," USER "}", "it takes five stop sequences of 32 bytes at most"},
+    {"stop_at_most_five", "{\"model\":\"m\",\"stop\":[\"123456789012345678901234567890123\"]," USER "}", "it takes five stop sequences of 32 bytes at most"},
+    {"roles_alternate", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"system\",\"content\":\"q\"},{\"role\":\"user\",\"content\":\"q\"}]}", "it wants user and assistant to speak by turns"},
+    {"roles_alternate", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"q\"},{\"role\":\"user\",\"content\":\"q\"}]}", "it wants user and assistant to speak by turns"},
+    {"user_first", "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"q\"},{\"role\":\"user\",\"content\":\"q\"}]}", "it wants the user to begin"},
+    {"user_first", "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"q\"}]}", "it wants the user to begin"},
+    {"user_last", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"q\"},{\"role\":\"system\",\"content\":\"q\"}]}", "it does not go on for the assistant"},
+    {"no_blanks", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"  \"}]}", "it takes no blank messages"},
+    {"no_blanks", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":null}]}", "it takes no blank messages"},
     {"merge_system", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"system\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"u\"}}]}]}",
          "it takes one system message, of text only"},
 };
