@@ -10,6 +10,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "routing/price.h"
@@ -44,24 +45,59 @@ static void print(const struct cost *cost)
     printf("\n");
 }
 
+/* The word that begins at *at, which goes on behind it; false: none, or
+ * longer than that. */
+static bool word(char *out, size_t size, const char **at)
+{
+    size_t len;
+
+    *at += strspn(*at, " ");
+    len = strcspn(*at, " \n");
+    if (len == 0 || len >= size)
+        return false;
+    memcpy(out, *at, len);
+    out[len] = '\0';
+    *at += len;
+    return true;
+}
+
+static bool numbers(int64_t *const *out, size_t n, const char **at)
+{
+    char text[24], *end;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!word(text, sizeof(text), at))
+            return false;
+        *out[i] = strtoll(text, &end, 10);
+        if (*end)
+            return false;
+    }
+    return true;
+}
+
 /* False: the line is no case. */
 static bool answer(const struct snapshot *s, const char *line)
 {
     char name[128], tier[16];
     struct usage u = {0};
-    int64_t at_ms, quota;
-    int thinks;
+    int64_t at_ms, quota, thinks;
+    int64_t *const before[] = {&at_ms,
+                               &u.input_tokens,
+                               &u.cached_tokens,
+                               &u.cache_write_tokens,
+                               &u.cache_write_1h_tokens,
+                               &u.output_tokens,
+                               &u.thinking_tokens,
+                               &u.stored_tokens,
+                               &u.stored_ms};
+    int64_t *const behind[] = {&thinks, &quota};
     struct cost cost;
     const struct offer *o;
 
-    if (sscanf(line,
-               "%127s %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
-               " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
-               " %15s %d %" SCNd64,
-               name, &at_ms, &u.input_tokens, &u.cached_tokens,
-               &u.cache_write_tokens, &u.cache_write_1h_tokens,
-               &u.output_tokens, &u.thinking_tokens, &u.stored_tokens,
-               &u.stored_ms, tier, &thinks, &quota) != 13)
+    if (!word(name, sizeof(name), &line) ||
+        !numbers(before, ARRAY_LEN(before), &line) ||
+        !word(tier, sizeof(tier), &line) ||
+        !numbers(behind, ARRAY_LEN(behind), &line))
         return false;
     u.thinks = thinks != 0;
     o = find(s, name);
