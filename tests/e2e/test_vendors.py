@@ -290,7 +290,7 @@ def usage(row, proxy, sim):
 
 
 FAULTS = {"bad_key": "vendor_key", "no_money": "vendor_money", "rate_limit": "rate_limited", "too_long": "too_long",
-          "filtered": "filtered", "overloaded": "overloaded", "trial_used": "vendor_money"}
+          "filtered": "filtered", "overloaded": "overloaded", "trial_used": "vendor_money", "malformed": "bad_request"}
 
 
 def refused(row, proxy, sim, kind):
@@ -319,6 +319,14 @@ def bad_key(row, proxy, sim):
 
 def no_money(row, proxy, sim):
     return refused(row, proxy, sim, "no_money")
+
+
+def trial_used(row, proxy, sim):
+    return refused(row, proxy, sim, "trial_used")
+
+
+def malformed(row, proxy, sim):
+    return refused(row, proxy, sim, "malformed")
 
 
 def rate_limit(row, proxy, sim):
@@ -368,7 +376,7 @@ def cancel(row, proxy, sim):
 
 
 ABILITIES = [chat, stream, tools, streamed_tools, parallel_tools, thinking_on, thinking_off, images, json_object,
-             usage, bad_key, no_money, rate_limit, too_long, filtered, overloaded, cancel]
+             usage, bad_key, no_money, trial_used, rate_limit, overloaded, too_long, filtered, malformed, cancel]
 
 
 @pytest.fixture
@@ -383,6 +391,18 @@ def test_the_vendor_has_the_ability_or_says_that_it_has_not(proxy, sim, row, abi
     place = [ROWS.index(row), row.account, ABILITIES.index(ability), ability.__name__.replace("_", " ")]
     record_property("cell", place + ["FAILED"])
     record_property("cell", place + [ability(row, proxy, sim)])
+
+
+@pytest.mark.parametrize("marks, vendor", [("kimi", "siliconflow"), ("dsml", "siliconflow"), ("dsml", "openrouter")])
+def test_a_models_own_marks_in_the_text_are_passed_on_as_they_are(proxy, sim, marks, vendor):
+    """See vendors/openai_mend.h: a text is never taken away; cut anywhere, it is the same, and so is the bill."""
+    row, = (r for r in ROWS if r.account == vendor)
+    sim.order(vendor, leak=marks, split=3)
+    texts = {talk(proxy, row.name(row.model), "What is the weather in Paris?", stream=streamed,
+                  tools=[WEATHER])[0]["content"] for streamed in (False, True)}
+    text, = texts
+    assert "get_weather" in text and ("DSML" in text or "tool_call_begin" in text)
+    billed_exactly(proxy, sim)
 
 
 # -- what not every vendor takes: said in another way, or not said to it at all --------------------
