@@ -31,8 +31,10 @@ struct program {
     struct memory *memory; /* what has been learnt */
     struct watch keys;     /* keys.yaml: a key is made or revoked */
     bool draining;
-    int64_t began_ms;    /* loop time */
-    struct arena *arena; /* texts of the first edition that must last */
+    pthread_mutex_t waking; /* of the next */
+    bool loops_end;         /* the recorder wakes no worker any more */
+    int64_t began_ms;       /* loop time */
+    struct arena *arena;    /* texts of the first edition that must last */
 };
 
 /* Reads the files again. False: they are refused, the edition stays. */

@@ -362,9 +362,11 @@ static void on_granted(void *arg)
 {
     struct program *p = arg;
 
-    for (int i = 0; i < p->n_workers; i++)
+    pthread_mutex_lock(&p->waking);
+    for (int i = 0; i < p->n_workers && !p->loops_end; i++)
         if (p->workers[i].loop)
             loop_post(p->workers[i].loop, worker_granted, &p->workers[i]);
+    pthread_mutex_unlock(&p->waking);
 }
 
 static bool begin(struct program *p)
@@ -402,8 +404,12 @@ static bool begin(struct program *p)
     return open_listeners(p);
 }
 
+/* The recorder lives longer: what a worker ends leaves receipts. */
 static void end(struct program *p)
 {
+    pthread_mutex_lock(&p->waking);
+    p->loops_end = true;
+    pthread_mutex_unlock(&p->waking);
     for (int i = 0; i < p->n_workers; i++)
         if (p->workers[i].loop)
             worker_fini(&p->workers[i]);
@@ -424,6 +430,7 @@ int serve_run(const char *dir, const struct serve_plane *plane)
     prepare_process();
     p->arena = a;
     p->dir = dir;
+    pthread_mutex_init(&p->waking, NULL);
     p->loop = loop_new();
     p->deadline = (struct loop_timer){.fn = stop_all, .arg = p};
     p->saving = (struct loop_timer){.fn = on_save, .arg = p};
@@ -443,6 +450,7 @@ int serve_run(const char *dir, const struct serve_plane *plane)
     health_free(p->health);
     limits_free(p->limits);
     timer_stop(&p->deadline);
+    pthread_mutex_destroy(&p->waking);
     loop_free(p->loop);
     arena_free(a);
     return status;

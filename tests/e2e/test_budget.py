@@ -2,6 +2,7 @@
 import concurrent.futures
 import http.client
 import json
+import os
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from market import wait_until
 
 MODEL = "deepseek/deepseek-flash"
+VOLLEYS = int(os.environ.get("BIJIA_TEST_VOLLEYS", "2"))
 DEMO = "teams:\n  # No rules: everything above may be used.\n  demo:\n"
 
 
@@ -58,19 +60,20 @@ def worst_case(start, sim, **fields):
     return Decimal(words.split(" ")[0].rstrip("."))
 
 
-def volley(proxy, n, keys=None, **fields):
-    """n requests let go at once, each on a connection of its own; their statuses."""
+def connect(proxy, n):
+    return [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(n)]
+
+
+def request_bytes(key, **fields):
     body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "hello"}], **fields}).encode()
-    conns = []
-    for i in range(n):
-        sock = socket.create_connection(("127.0.0.1", proxy.port))
-        key = keys[i % len(keys)] if keys else proxy.key
-        head = ("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
-                "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (key, len(body))).encode()
-        sock.sendall(head + body[:-1])
-        conns.append(sock)
+    return ("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+            "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (key, len(body))).encode() + body
+
+
+def let_go(conns, rest):
+    """Sends the rest on each, at once; the statuses of the answers."""
     for sock in conns:
-        sock.sendall(body[-1:])
+        sock.sendall(rest)
     statuses = []
     for sock in conns:
         response = http.client.HTTPResponse(sock)
@@ -81,18 +84,53 @@ def volley(proxy, n, keys=None, **fields):
     return statuses
 
 
+def volley(proxy, n, **fields):
+    """n requests on a connection each, that all get their last byte at once; their statuses."""
+    conns, whole = connect(proxy, n), request_bytes(proxy.key, **fields)
+    for sock in conns:
+        sock.sendall(whole[:-1])
+    return let_go(conns, whole[-1:])
+
+
 @pytest.mark.threads
 @pytest.mark.parametrize("each", ["team", "key", "user"])
 def test_of_500_at_once_exactly_those_that_fit_are_admitted(start, sim, each):
     worst = worst_case(start, sim, max_tokens=100, user="u")
     sim.order(latency_ms=1500, usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2})
     proxy = start(edit=with_budgets("{amount: %s, currency: CNY, per: day, each: %s}" % (worst * 10, each)))
-    for _ in range(1):
-        statuses = volley(proxy, 500, max_tokens=100, user="u")
-        assert statuses.count(200) == 10
-        assert statuses.count(429) == 490
+    statuses = volley(proxy, 500, max_tokens=100, user="u")
+    assert statuses.count(200) == 10
+    assert statuses.count(429) == 490
     sim.wait_bills(10)
     assert billed(sim) <= worst * 10
+    nothing_reserved(proxy)
+
+
+@pytest.mark.threads
+def test_of_500_at_once_those_that_fit_are_admitted_by_budgets_made_a_moment_before(start, sim):
+    """Each time a new team with three budgets, each the tightest in turn: as soon as its key is good
+    all 500 are sent, on connections that stand ready."""
+    worst = worst_case(start, sim, max_tokens=100, user="u")
+    sim.order(latency_ms=1000, usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2})
+    proxy = start()
+    for i in range(VOLLEYS):
+        team, since = "burst-%03d" % i, len(sim.bills())
+        amounts = [worst * (10 if i % 3 == k else 13) for k in range(3)]
+        proxy.replace("policy.yaml", DEMO, "teams:\n  %s: {budgets: [{amount: %s, per: day}, {amount: %s, per: "
+                      "total, each: key}, {amount: %s, per: month, each: user}]}\n" % (team, *amounts)
+                      + DEMO.split("\n", 1)[1])
+        key = proxy.new_key(team)
+        conns, whole = connect(proxy, 500), request_bytes(key, max_tokens=100, user="u")
+        proxy.reload()
+        head = {"Authorization": "Bearer " + key}
+        wait_until(lambda: proxy.request("GET", "/v1/models", headers=head).status == 200, "its key", step_s=0)
+        statuses = let_go(conns, whole)
+        assert (statuses.count(200), statuses.count(429)) == (10, 490), (i, statuses)
+        bills = sim.wait_bills(since + 10)[since:]
+        assert len(bills) == 10 and sum(Decimal(b["amount"]) for b in bills) <= worst * 10
+        proxy.write("policy.yaml", proxy.read("policy.yaml").replace(
+            next(line for line in proxy.read("policy.yaml").splitlines(True) if team in line), ""))
+    print("%d volleys of 500: each time 10 admitted, 490 refused, bills within the cap" % VOLLEYS)
     nothing_reserved(proxy)
 
 

@@ -2,6 +2,7 @@
 
 After each crash the ledger is judged by the market's own record: every attempt that was billed has one
 row that charges no less; what is charged more is marked as estimated; nothing stays reserved."""
+import collections
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 from market import Proxy, wait_until
 
 KILLS = int(os.environ.get("BIJIA_TEST_KILLS", "25"))
+POINT_KILLS = int(os.environ.get("BIJIA_TEST_POINT_KILLS", "3"))     # at each fail point
 TEAMS = ["t%d" % i for i in range(5)]
 POINTS = ["reserve_before", "reserved", "intended", "dispatched", "settle_before", "settled", "row_before",
           "account_before", "begin_before", "commit_before", "commit_after", "grant_before"]
@@ -72,7 +74,7 @@ class Load:
 
 
 def judge(proxy, sim):
-    """Against the record: the rows, and how many of them are estimated."""
+    """Against the record: the rows."""
     wait_until(lambda: sim.state()["in_flight"] == 0, "the market at rest")
     assert proxy.stop() == 0, proxy.stderr()
     ledger = proxy.ledger()
@@ -96,12 +98,32 @@ def judge(proxy, sim):
             total = sum(x["cost_nanos"] for x in ledger["exchange"] if x["team"] == account["team"])
             assert total == account["spent_nanos"], account
     assert set(team_of.values()) <= set(TEAMS + ["demo"])
+    judge_teams(sim.bills(), rows, team_of)
     spent = {a["no"]: a for a in ledger["account"] if a["scope"] == "team"}
     caps = {("t0", "day"): 0.05, ("t1", "total"): 0.1, ("t1", "month"): 90}
     for account in spent.values():
         cap = caps[account["team"], account["period"]]
         assert account["spent_nanos"] <= cap * NANOS + 1, account
     return rows
+
+
+def judge_teams(bills, rows, team_of):
+    """Team by team, in each currency: no less than the bills, and the excess is that of estimated rows."""
+    owed = {b["attempt"]: Decimal(b["amount"]) * NANOS for b in bills}
+    found = collections.Counter()
+    for team in set(team_of.values()):
+        for currency in ("CNY", "USD"):
+            ours = [r for r in rows.values() if (team_of[r["exchange_id"]], r["currency"]) == (team, currency)]
+            charged = sum(r["cost_nanos"] for r in ours)
+            billed = sum(owed.get(r["id"], 0) for r in ours)
+            excess = sum(r["cost_nanos"] - owed.get(r["id"], 0) for r in ours if r["estimated"])
+            rounding = Decimal("0.5") * len(ours)
+            assert charged >= billed - rounding, team
+            assert abs(charged - billed - excess) <= rounding, team
+            found.update(charged=charged, excess=excess)
+    print("%d attempts, %d bills; %d rows estimated; charged %.6f, of it in excess %.6f" % (
+        len(rows), len(bills), sum(r["estimated"] for r in rows.values()),
+        found["charged"] / NANOS, found["excess"] / NANOS))
 
 
 def test_killed_at_random_it_bills_what_the_market_bills(sim):
@@ -129,7 +151,7 @@ def test_killed_between_two_steps_of_the_ledger_it_loses_nothing(sim, point):
     with Proxy(sim, edit=edit) as proxy:
         keys = [proxy.new_key(t) for t in TEAMS]
         proxy.stop()
-        for count in (1, 7, 23):
+        for count in [1, 7, 23, 2, 3, 5, 11, 13, 17, 29][:POINT_KILLS]:
             proxy.environment = {"BIJIA_FAILPOINT": "%s:%d" % (point, count)}
             proxy.start()
             with Load(proxy, keys):

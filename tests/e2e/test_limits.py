@@ -1,6 +1,7 @@
 """Limits: of teams and keys, told as OpenAI tells them; of vendors, kept before they refuse."""
 import http.client
 import json
+import os
 import socket
 import statistics
 import struct
@@ -359,7 +360,8 @@ def test_a_team_at_a_hundred_times_its_limit_does_not_slow_another(start, sim, r
           % (statistics.median(alone), rate, statistics.median(beside), ratio))
     record_property("ratio", round(ratio, 3))
     assert rate > 50 and sent[429] > sent[200]
-    assert ratio < 1.5      # 1.2 is promised; a busy machine measures its own noise as well
+    # 1.2 is promised (proofs.sh); a busy machine measures its own noise as well
+    assert ratio < float(os.environ.get("BIJIA_TEST_UNFAIR", "1.5"))
 
 
 def test_what_limits_refuse_is_counted_in_few_lines(start, sim):
