@@ -58,6 +58,11 @@ static void features(int at[FEATURES], const struct tail *t, int bin)
     at[5] = base + t->kind;
 }
 
+static float hazard_of(float z)
+{
+    return 1 / (1 + expf(-z));
+}
+
 static float hazard(const struct returns *r, const struct tail *t, int bin)
 {
     int at[FEATURES];
@@ -66,7 +71,25 @@ static float hazard(const struct returns *r, const struct tail *t, int bin)
     features(at, t, bin);
     for (int i = 0; i < FEATURES; i++)
         z += r->weights[at[i]];
-    return 1 / (1 + expf(-z));
+    return hazard_of(z);
+}
+
+/* In each bin: the features that all bins of a half share are added up once. */
+static void hazards(float out[RETURN_BINS], const struct returns *r,
+                    const struct tail *t)
+{
+    const int late = 3;
+    float shared = 0;
+
+    for (int bin = 0; bin < RETURN_BINS; bin++) {
+        int at[FEATURES];
+
+        features(at, t, bin);
+        if (bin == 0 || bin == late)
+            shared = r->weights[at[1]] + r->weights[at[2]] + r->weights[at[3]] +
+                     r->weights[at[5]];
+        out[bin] = hazard_of(shared + r->weights[at[0]] + r->weights[at[4]]);
+    }
 }
 
 static void trial(struct returns *r, const struct tail *t, int bin, float went)
@@ -136,10 +159,11 @@ static void expect(struct learnt *l, struct outlook *o)
 
     o->input_then[0] = (float)o->input;
     for (int k = 0; k < LEARNT_TURNS; k++) {
-        float waits = 1;
+        float waits = 1, went[RETURN_BINS];
 
+        hazards(went, r, &t);
         for (int j = 0; j < RETURN_BINS; j++) {
-            waits *= 1 - hazard(r, &t, j);
+            waits *= 1 - went[j];
             o->chance[k].by[j] = 1 - waits;
         }
         o->input_then[k + 1] = o->input_then[k] + r->growth[t.turn];

@@ -17,14 +17,14 @@ enum {
 
 static bool all_digits(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
+    bool all = true;
 
-        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-              (c >= 'a' && c <= 'z')))
-            return false;
+    for (size_t i = 0; i < len; i++) {
+        unsigned c = (unsigned char)text[i];
+
+        all &= (c - '0' < 10) | ((c | 0x20) - 'a' < 26);
     }
-    return true;
+    return all;
 }
 
 /* The number of `bytes`, big-endian, in exactly `len` digits: what does not
@@ -46,11 +46,9 @@ static void write_digits(char *out, size_t len, unsigned char *bytes, size_t n)
 static void write_check(char out[TEAM_KEY_CHECK], const char *key)
 {
     uint32_t crc = digest_crc32((struct slice){key, CHECK_AT});
-    unsigned char bytes[] = {(unsigned char)(crc >> 24),
-                             (unsigned char)(crc >> 16),
-                             (unsigned char)(crc >> 8), (unsigned char)crc};
 
-    write_digits(out, TEAM_KEY_CHECK, bytes, sizeof(bytes));
+    for (size_t i = TEAM_KEY_CHECK; i-- > 0; crc /= BASE)
+        out[i] = digits[crc % BASE];
 }
 
 void team_key_make(char text[TEAM_KEY_LEN + 1])

@@ -1,6 +1,7 @@
 #include "http/sock.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -8,7 +9,8 @@
 #include "http/tls_io.h"
 
 enum {
-    PARTS_MOST = 64, /* of one call */
+    PARTS_MOST = 64,   /* of one call */
+    JOINED_MOST = 4096 /* parts that are dearer to the kernel than a copy */
 };
 
 static ssize_t failure(void)
@@ -23,7 +25,7 @@ ssize_t sock_read(struct sock *s, void *into, size_t size)
     if (s->ssl)
         return tls_read(s, into, size);
     do {
-        n = read(s->fd, into, size);
+        n = recv(s->fd, into, size, 0); /* read() takes longer ways */
     } while (n < 0 && errno == EINTR);
     if (n >= 0)
         return n;
@@ -42,19 +44,42 @@ static struct iovec part_of(struct slice s)
     return (struct iovec){bytes.theirs, s.len};
 }
 
-ssize_t sock_writev(struct sock *s, const struct slice *from, size_t n)
+static ssize_t send_joined(int fd, const struct slice *from, size_t n)
+{
+    char bytes[JOINED_MOST];
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (from[i].len) {
+            memcpy(bytes + len, from[i].bytes, from[i].len);
+            len += from[i].len;
+        }
+    return send(fd, bytes, len, MSG_NOSIGNAL);
+}
+
+static ssize_t send_parts(int fd, const struct slice *from, size_t n)
 {
     struct iovec parts[PARTS_MOST];
     struct msghdr message = {.msg_iov = parts};
+
+    for (size_t i = 0; i < n && message.msg_iovlen < PARTS_MOST; i++)
+        if (from[i].len)
+            parts[message.msg_iovlen++] = part_of(from[i]);
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+ssize_t sock_writev(struct sock *s, const struct slice *from, size_t n)
+{
+    size_t len = 0;
     ssize_t sent;
 
     if (s->ssl)
         return tls_writev(s, from, n);
-    for (size_t i = 0; i < n && message.msg_iovlen < PARTS_MOST; i++)
-        if (from[i].len)
-            parts[message.msg_iovlen++] = part_of(from[i]);
+    for (size_t i = 0; i < n && len <= JOINED_MOST; i++)
+        len = from[i].len > JOINED_MOST ? from[i].len : len + from[i].len;
     do {
-        sent = sendmsg(s->fd, &message, MSG_NOSIGNAL);
+        sent = len <= JOINED_MOST ? send_joined(s->fd, from, n)
+                                  : send_parts(s->fd, from, n);
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return sent;
