@@ -289,6 +289,7 @@ static const struct spelling genai_words[] = {
     {"output_mtok", OUTPUT, PER_MTOK},
     {"cache_read_mtok", CACHED, PER_MTOK},
     {"cache_write_mtok", CACHE_WRITE, PER_MTOK},
+    {"cache_write_5m_mtok", CACHE_WRITE, PER_MTOK},
     {"cache_write_1h_mtok", CACHE_WRITE_1H, PER_MTOK},
     {"output_reasoning_mtok", THINKING, PER_MTOK},
     {"requests_kcount", FEE, PER_1K_REQUESTS},

@@ -25,7 +25,7 @@ const char *anthropic_messages_add(struct pieces *p, const struct chat *chat);
 
 /* The figures as they came last: the answer's parts tell some of them each. */
 struct anthropic_usage {
-    int64_t input, cached, written, written_1h, output;
+    int64_t input, cached, written, written_1h, output, thinking;
     bool bad, any;
     bool has_tier;
     enum service_tier tier;

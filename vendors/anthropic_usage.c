@@ -23,7 +23,9 @@ static void count_read(struct anthropic_usage *u, struct json_scan *s,
     *out = value;
 }
 
-static void creation_read(struct anthropic_usage *u, struct json_scan *s)
+/* One count of an object within. */
+static void detail_read(struct anthropic_usage *u, struct json_scan *s,
+                        const char *word, int64_t *out)
 {
     struct json_text key;
 
@@ -32,8 +34,8 @@ static void creation_read(struct anthropic_usage *u, struct json_scan *s)
         return;
     }
     for (json_enter(s); json_member(s, &key);) {
-        if (json_text_is(key, "ephemeral_1h_input_tokens"))
-            count_read(u, s, &u->written_1h);
+        if (json_text_is(key, word))
+            count_read(u, s, out);
         else
             json_skip(s);
     }
@@ -77,7 +79,9 @@ static void figures_read(struct anthropic_usage *u, struct json_scan *s)
         else if (json_text_is(key, "cache_creation_input_tokens"))
             count_read(u, s, &u->written);
         else if (json_text_is(key, "cache_creation"))
-            creation_read(u, s);
+            detail_read(u, s, "ephemeral_1h_input_tokens", &u->written_1h);
+        else if (json_text_is(key, "output_tokens_details"))
+            detail_read(u, s, "thinking_tokens", &u->thinking);
         else if (json_text_is(key, "service_tier"))
             tier_read(u, s);
         else if (json_text_is(key, "speed"))
@@ -122,6 +126,7 @@ void anthropic_usage_take(struct anthropic_usage *u, struct json_scan *s,
         .cache_write_tokens = u->written,
         .cache_write_1h_tokens = u->written_1h,
         .output_tokens = u->output,
+        .thinking_tokens = u->thinking < u->output ? u->thinking : u->output,
         .tier = u->tier,
     };
 }

@@ -50,6 +50,7 @@ static const struct name {
     {"cache_write_tokens", CACHE_WRITE},
     {"ephemeral_1h_input_tokens", CACHE_WRITE_1H}, /* Anthropic */
     {"reasoning_tokens", THINKING},
+    {"thinking_tokens", THINKING}, /* Anthropic */
     {"cost_in_usd_ticks", TICKS},
     {"promptTokenCount", PROMPT_COUNT},
     {"cachedContentTokenCount", CACHED},

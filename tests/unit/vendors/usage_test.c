@@ -37,6 +37,7 @@ static const struct {
     /* Anthropic: input without what was read from the cache or written */
     {"{\"input_tokens\":10,\"cache_read_input_tokens\":100,\"cache_creation_input_tokens\":20,\"cache_creation\":{\"ephemeral_5m_input_tokens\":15,\"ephemeral_1h_input_tokens\":5},\"output_tokens\":7}", USAGE_GOOD, 130, 100, 20, 7, 0},
     {"{\"input_tokens\":10,\"cache_read_input_tokens\":0,\"cache_creation_input_tokens\":0,\"output_tokens\":7}", USAGE_GOOD, 10, 0, 0, 7, 0},
+    {"{\"input_tokens\":10,\"output_tokens\":7,\"output_tokens_details\":{\"thinking_tokens\":5}}", USAGE_GOOD, 10, 0, 0, 7, 5},
     {"{\"prompt_tokens\":130,\"cache_read_input_tokens\":100,\"completion_tokens\":7}", USAGE_GOOD, 130, 100, 0, 7, 0},
     {"{\"input_tokens\":2147483647,\"cache_read_input_tokens\":1,\"output_tokens\":7}", USAGE_BAD, 0, 0, 0, 0, 0},
     /* Gemini: thoughts beside the answer; what is zero is not said */
