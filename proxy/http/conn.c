@@ -150,6 +150,8 @@ static void settle(struct http_conn *c)
 {
     c->inside = true;
     for (;;) {
+        if (c->turn && c->turn->head.len)
+            conn_send_head(c);
         if (c->gone && c->state != CONN_DEAD)
             drop(c);
         if (c->turn && (c->turn->ended || c->state == CONN_DEAD))

@@ -65,6 +65,8 @@ struct turn {
     const struct http_route *route;
     struct extra_header *extras, **last_extra;
     size_t extras_bytes;
+    struct slice head; /* of a stream: goes out with its first chunk, or when
+                          this turn of the loop ends */
 
     struct buf body;
     struct http_chunks chunks;
@@ -149,6 +151,9 @@ bool conn_may_read(const struct http_conn *c);
 /* write.c */
 void conn_send(struct http_conn *c, const struct slice *parts, size_t n);
 void conn_flush(struct http_conn *c);
+
+/* reply.c: what still waits, if anything does. */
+void conn_send_head(struct http_conn *c);
 
 /* error.c: a refusal of the server's own, for the turn at hand. `detail`
  * (NULL: none) is put behind the status's message. */

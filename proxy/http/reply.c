@@ -9,7 +9,7 @@ enum {
     HEAD_ROOM = 4096, /* of a reply's head, extra headers included */
     EXTRAS_MOST_BYTES = 3072,
     TYPE_MOST_BYTES = 256,
-    PARTS_MOST = 62, /* of one chunk: with its frame what one write takes */
+    PARTS_MOST = 61, /* of one chunk: with head and frame what a write takes */
 };
 
 static const struct {
@@ -200,7 +200,6 @@ void http_stream_begin(struct http_request *req, int status, const char *type)
 {
     struct turn *t = turn_of(req);
     struct head_text h;
-    struct slice part;
 
     ENSURE(!t->begun && !t->ended);
     /* An HTTP/1.0 request never asks to be kept: the close is its end. */
@@ -209,22 +208,46 @@ void http_stream_begin(struct http_request *req, int status, const char *type)
     if (t->chunked)
         PUT(&h, "Transfer-Encoding: chunked\r\n");
     PUT(&h, "\r\n");
-    part = (struct slice){h.bytes, h.len};
-    conn_send(req->conn, &part, 1);
+    t->head = (struct slice){arena_strndup(req->arena, h.bytes, h.len), h.len};
+    conn_later(req->conn);
+}
+
+/* A stream's head, if it still waits to go out with the first chunk. */
+static struct slice take_head(struct turn *t)
+{
+    struct slice head = t->head;
+
+    t->head.len = 0;
+    return head;
+}
+
+void conn_send_head(struct http_conn *c)
+{
+    struct slice head = take_head(c->turn);
+
+    conn_send(c, &head, 1);
 }
 
 static void send_chunk(struct turn *t, const struct slice *parts, size_t n,
                        size_t bytes)
 {
-    struct slice framed[PARTS_MOST + 2];
+    struct slice framed[PARTS_MOST + 3];
     struct head_text size = {.len = 0};
 
     put_number(&size, bytes, 16);
     PUT(&size, "\r\n");
-    framed[0] = (struct slice){size.bytes, size.len};
-    memcpy(framed + 1, parts, n * sizeof(*parts));
-    framed[n + 1] = (struct slice){"\r\n", 2};
-    conn_send(t->req.conn, framed, n + 2);
+    framed[0] = take_head(t);
+    framed[1] = (struct slice){size.bytes, size.len};
+    memcpy(framed + 2, parts, n * sizeof(*parts));
+    framed[n + 2] = (struct slice){"\r\n", 2};
+    conn_send(t->req.conn, framed, n + 3);
+}
+
+/* HTTP/1.0: no frame. */
+static void send_bare(struct turn *t, const struct slice *parts, size_t n)
+{
+    conn_send_head(t->req.conn);
+    conn_send(t->req.conn, parts, n);
 }
 
 bool http_stream(struct http_request *req, const struct slice *parts, size_t n)
@@ -247,7 +270,7 @@ bool http_stream(struct http_request *req, const struct slice *parts, size_t n)
         else if (t->chunked)
             send_chunk(t, parts, some, total);
         else
-            conn_send(c, parts, some);
+            send_bare(t, parts, some);
     }
     t->stalled = c->out.len > limit / 4;
     return !t->stalled && !c->gone;
@@ -259,6 +282,7 @@ void http_stream_end(struct http_request *req)
     struct turn *t = turn_of(req);
 
     ENSURE(t->begun && !t->ended);
+    conn_send_head(req->conn);
     if (t->chunked && !t->head_only)
         conn_send(req->conn, &last, 1);
     end(t);
@@ -269,6 +293,7 @@ void http_abort(struct http_request *req)
     struct turn *t = turn_of(req);
 
     ENSURE(!t->ended);
+    conn_send_head(req->conn);
     req->conn->ending = t->begun && t->chunked ? END_BROKEN : END_RESET;
     end(t);
 }
