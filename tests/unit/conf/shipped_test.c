@@ -82,6 +82,20 @@ static void every_shipped_model_has_a_price_and_every_price_a_model(
         assert_non_null(find_model(c, c->prices[i].list, c->prices[i].model));
 }
 
+static void every_shipped_price_says_where_and_when_it_was_read(void **state)
+{
+    const struct conf *c = ((struct loaded *)*state)->conf;
+
+    for (size_t i = 0; i < c->n_prices; i++) {
+        const struct conf_price *p = &c->prices[i];
+
+        if (!p->source || !*p->source || p->as_of_ms == INT64_MIN)
+            fail_msg("%s/%s, line %d", p->list, p->model, p->place.line);
+    }
+    for (size_t i = 0; i < c->n_exchange_rates; i++)
+        assert_non_null(c->exchange_rates[i].source);
+}
+
 static void every_shipped_alias_names_models_that_exist(void **state)
 {
     const struct conf *c = ((struct loaded *)*state)->conf;
@@ -136,6 +150,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             every_shipped_model_has_a_price_and_every_price_a_model, load,
             unload),
+        cmocka_unit_test_setup_teardown(
+            every_shipped_price_says_where_and_when_it_was_read, load, unload),
         cmocka_unit_test_setup_teardown(
             every_shipped_alias_names_models_that_exist, load, unload),
         cmocka_unit_test_setup_teardown(the_shipped_values_are_what_they_say,
