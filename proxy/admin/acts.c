@@ -142,8 +142,10 @@ void act_key_new(struct http_request *req, void *plane)
     expires = desk_word(req, "expires", &ok);
     if (!wish.team)
         desk_refuse(req, 400, "\"team\" is missing.");
-    else if (expires && !time_parse(&wish.expires_ms, expires))
-        desk_refuse(req, 400, "\"expires\" is not an instant.");
+    else if (expires && !key_store_expiry(&wish.expires_ms, expires))
+        desk_refuse(
+            req, 400,
+            "\"expires\" is neither an instant nor a duration such as 30d.");
     else if (key_store_new(&store, &wish, &made) != 0)
         store_failed(req, &store);
     else

@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "base/time.h"
 
+#include "conf/value.h"
+
 #include "routing/suggest.h"
 
 #include "admin/keys_file.h"
@@ -223,4 +225,16 @@ static int work_revoke(struct change *c, const void *with, struct key_made *out)
 int key_store_revoke(struct key_store *s, const char *id)
 {
     return locked(s, work_revoke, id, NULL);
+}
+
+bool key_store_expiry(int64_t *out, const char *text)
+{
+    int64_t span_ms;
+
+    if (time_parse(out, text))
+        return *out > 0;
+    if (!value_parse(&span_ms, FIELD_DURATION, text) || span_ms <= 0)
+        return false;
+    *out = clock_unix_ms() + span_ms;
+    return true;
 }

@@ -39,3 +39,6 @@ int key_store_new(struct key_store *s, const struct key_wish *wish,
 int key_store_rotate(struct key_store *s, const char *id, int64_t grace_ms,
                      struct key_made *out) MUST_CHECK;
 int key_store_revoke(struct key_store *s, const char *id) MUST_CHECK;
+
+/* "30m", "30d", or an instant; to unix ms. False: neither. */
+bool key_store_expiry(int64_t *out, const char *text) MUST_CHECK;

@@ -36,19 +36,6 @@ static int show(struct key_made *made, const struct keys_call *k)
     return 0;
 }
 
-/* "30m", "24h", or an instant; to unix ms. */
-static bool read_expiry(int64_t *out, const char *text)
-{
-    int64_t span_ms;
-
-    if (time_parse(out, text))
-        return *out > 0;
-    if (!value_parse(&span_ms, FIELD_DURATION, text) || span_ms <= 0)
-        return false;
-    *out = clock_unix_ms() + span_ms;
-    return true;
-}
-
 static int keys_new(struct keys_call *k)
 {
     struct key_wish wish = {.team = k->args->words[1],
@@ -58,9 +45,9 @@ static int keys_new(struct keys_call *k)
 
     if (!wish.team)
         return usage_error(k->args, "whose key? Name a team");
-    if (expires && !read_expiry(&wish.expires_ms, expires))
+    if (expires && !key_store_expiry(&wish.expires_ms, expires))
         return usage_error(k->args,
-                           "--expires wants a duration such as 720h, or an "
+                           "--expires wants a duration such as 30d, or an "
                            "instant, found \"%s\"",
                            expires);
     if (key_store_new(&k->store, &wish, &made) != 0)
@@ -170,7 +157,7 @@ static int run(const struct args *args)
 static const struct option_row options[] = {
     OPTION_CONF,
     {"--name", "NAME", "with new: whose key it is, for people"},
-    {"--expires", "WHEN", "with new: 720h, or an instant; else never"},
+    {"--expires", "WHEN", "with new: 30d, or an instant; else never"},
     {"--grace", "TIME",
      "with rotate: how long the old key stays good; " DEFAULT_GRACE
      " unless said"},

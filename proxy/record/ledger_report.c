@@ -1,5 +1,6 @@
 #include "record/ledger_report.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,17 +10,26 @@
 
 enum {
     BUSY_MS = 5000,
+    ID_TIME = 13,               /* twelve digits of an id are its time */
+    SLACK_MS = 2 * 3600 * 1000, /* an id may be so much older than its row */
 };
 
+/* Ids begin with the time: they find the span without an index of their own.
+ * The attempts are taken out first, since SQLite makes no index on the fly for
+ * a table without row numbers, and would look through all of them for each. */
 static const char rows[] =
+    "WITH a AS MATERIALIZED (SELECT exchange_id, n, vendor, model, fault,"
+    " input_tokens, cached_tokens, cache_write_tokens, output_tokens,"
+    " thinking_tokens, estimated, currency, cost_nanos FROM attempt"
+    " WHERE id >= ?3 AND id < ?4)"
     "SELECT e.id, e.at_unix_ms, e.team, e.key_id, e.asked, e.status,"
     " e.vendor, e.model, e.currency, e.cost_nanos, e.runner_up_nanos,"
     " a.vendor, a.model, a.fault, a.input_tokens, a.cached_tokens,"
     " a.cache_write_tokens, a.output_tokens, a.thinking_tokens, a.estimated,"
     " a.currency, a.cost_nanos"
-    " FROM exchange e LEFT JOIN attempt a ON a.exchange_id = e.id"
-    " WHERE e.at_unix_ms >= ?1 AND e.at_unix_ms < ?2"
-    " ORDER BY e.at_unix_ms, e.id, a.n";
+    " FROM exchange e LEFT JOIN a ON a.exchange_id = e.id"
+    " WHERE e.at_unix_ms >= ?1 AND e.at_unix_ms < ?2 AND e.id >= ?3 AND e.id <"
+    " ?4 ORDER BY e.at_unix_ms, e.id, a.n";
 
 /* Takes the columns from left to right. */
 struct taker {
@@ -83,6 +93,33 @@ static void take_row(struct ledger_report_row *row, sqlite3_stmt *stmt)
     take_attempt(row, &t);
 }
 
+/* Where ids of that time begin; behind all of them at the end of time. */
+static void id_of_time(char out[ID_TIME], int64_t unix_ms)
+{
+    if (unix_ms > INT64_C(0xffffffffffff))
+        snprintf(out, ID_TIME, "g");
+    else
+        snprintf(out, ID_TIME, "%012" PRIx64,
+                 unix_ms > 0 ? (uint64_t)unix_ms : 0);
+}
+
+static int bind_span(sqlite3_stmt *stmt, struct ledger_span span)
+{
+    char from[ID_TIME], to[ID_TIME];
+    int rc = sqlite3_bind_int64(stmt, 1, span.from_ms);
+
+    id_of_time(from, span.from_ms > 0 ? span.from_ms - SLACK_MS : 0);
+    id_of_time(to, span.to_ms < INT64_MAX - SLACK_MS ? span.to_ms + SLACK_MS
+                                                     : INT64_MAX);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 2, span.to_ms);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(stmt, 3, from, -1, SQLITE_TRANSIENT);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(stmt, 4, to, -1, SQLITE_TRANSIENT);
+    return rc;
+}
+
 static int read_rows(sqlite3 *db, struct ledger_span span,
                      ledger_report_each *each, void *to)
 {
@@ -90,9 +127,7 @@ static int read_rows(sqlite3 *db, struct ledger_span span,
     int rc = sqlite3_prepare_v2(db, rows, sizeof(rows), &stmt, NULL);
 
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(stmt, 1, span.from_ms);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(stmt, 2, span.to_ms);
+        rc = bind_span(stmt, span);
     while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         struct ledger_report_row row;
 

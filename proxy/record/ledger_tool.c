@@ -142,12 +142,12 @@ static const char *const checks[] = {
     "WHERE integrity_check <> 'ok'",
     "SELECT 'attempt ' || id || ' belongs to no exchange' FROM attempt WHERE "
     "exchange_id NOT IN (SELECT id FROM exchange)",
-    "SELECT 'the account of team ' || a.team || ' holds ' || a.spent_nanos || "
-    "' nanos of ' || a.currency || ', its exchanges ' || "
-    "coalesce(sum(x.cost_nanos), 0) FROM account a LEFT JOIN exchange x ON "
-    "x.team = a.team AND x.currency = a.currency WHERE a.scope = 'all' GROUP "
-    "BY a.no HAVING a.spent_nanos - a.retired_nanos <> "
-    "coalesce(sum(x.cost_nanos), 0)",
+    "WITH x AS MATERIALIZED (SELECT team, currency, sum(cost_nanos) AS nanos "
+    "FROM exchange GROUP BY team, currency) SELECT 'the account of team ' || "
+    "a.team || ' holds ' || a.spent_nanos || ' nanos of ' || a.currency || ', "
+    "its exchanges ' || coalesce(x.nanos, 0) FROM account a LEFT JOIN x ON "
+    "x.team = a.team AND x.currency = a.currency WHERE a.scope = 'all' AND "
+    "a.spent_nanos - a.retired_nanos <> coalesce(x.nanos, 0)",
     "SELECT 'what was removed cost ' || c.cny_nanos || ' nanos of CNY and ' || "
     "c.usd_nanos || ' of USD, the accounts say otherwise' FROM checkpoint c "
     "WHERE c.n = (SELECT max(n) FROM checkpoint) AND (c.cny_nanos <> (SELECT "

@@ -188,7 +188,7 @@ def test_what_vendors_state_themselves_is_compared_with_ours(start, sim):
         assert stated(vendor, "") > 2 * stated(vendor, "ours")
         told = [line for line in proxy.stderr().splitlines() if "event=stated_cost" in line and f"vendor={vendor}" in line]
         assert len(told) == 2 and "times=1" in told[0] and "times=2" in told[1], "not one line for each answer"
-    line = proxy.routing_log()[-1]["attempts"][-1]
+    line = proxy.wait_log(8)[-1]["attempts"][-1]
     assert line["stated_cost"]["currency"] == "USD" and line["cost"] != line["stated_cost"]
 
 
@@ -242,6 +242,15 @@ def test_what_is_asked_wrongly_is_refused_in_words(proxy):
     assert proxy.run("admin", "disable", "no-such", check=False).returncode == 1
     assert proxy.run("admin", "disable", check=False).returncode == 2
     assert proxy.run("admin", "explode", check=False).returncode == 2
+
+
+def test_a_key_may_be_made_for_a_while(start):
+    proxy = start()
+    status, made = ask(proxy, "POST", "/v1/keys/new", {"team": "demo", "expires": "30d"})
+    assert status == 200
+    listed = proxy.run("keys", "list").stdout
+    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 30 * 24 * 3600))
+    assert [line for line in listed.splitlines() if made["id"] in line and day in line]
 
 
 def test_keys_are_made_rotated_and_revoked(start):

@@ -4,6 +4,7 @@ import io
 import json
 
 import signal
+import sqlite3
 import subprocess
 import time
 from decimal import Decimal
@@ -283,6 +284,32 @@ def test_it_reads_while_the_ledger_is_written(start, sim):
         assert report(proxy)["total"]["requests"] <= i + 1
     settled(proxy, 20)
     assert report(proxy)["total"]["requests"] == 20
+
+
+def test_many_rows_are_added_up_in_time(start, sim):
+    proxy = start()
+    assert proxy.chat(model=CHEAP).status == 200
+    settled(proxy, 1)
+    proxy.stop()
+    rows, now, n = proxy.ledger(), int(time.time() * 1000), 20000
+    db = sqlite3.connect(proxy.path("state", "ledger.db"))
+    for i in range(n):
+        at, x = now - 60 * i, {**rows["exchange"][0], "team": "t%d" % (i % 2000)}
+        x["id"], x["at_unix_ms"] = "%012x%020d" % (at, 2 * i), at
+        a = {**rows["attempt"][0], "id": "%012x%020d" % (at, 2 * i + 1), "exchange_id": x["id"]}
+        for table, row in (("exchange", x), ("attempt", a)):
+            db.execute("INSERT INTO %s VALUES(%s)" % (table, ",".join("?" * len(row))), list(row.values()))
+    db.execute("INSERT INTO account(team, scope, who, period, currency, window_ms, spent_nanos, covered_nanos)"
+               " SELECT team, 'all', '', 'total', currency, 0, sum(cost_nanos), sum(cost_nanos) FROM exchange"
+               " WHERE team <> 'demo' GROUP BY team, currency")
+    db.commit()
+    db.close()
+    began = time.monotonic()
+    assert report(proxy, "--by", "team")["total"]["attempts"] == n + 1
+    assert "total" in proxy.run("top", "--once").stdout
+    proxy.run("ledger", "verify", check=False)
+    assert len(proxy.run("ledger", "export").stdout.splitlines()) == n + 2
+    assert time.monotonic() - began < 20
 
 
 # top
