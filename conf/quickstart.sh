@@ -4,13 +4,12 @@
 #   sh conf/quickstart.sh [--once] [--sim] [--port PORT]
 #
 # Installs what the build needs, builds the release, and serves. Where one of
-# the vendors' keys is set (DEEPSEEK_API_KEY, DASHSCOPE_API_KEY, ARK_API_KEY,
-# QIANFAN_API_KEY, TOKENHUB_API_KEY, ZHIPU_API_KEY, MOONSHOT_API_KEY,
-# OPENAI_API_KEY, OPENROUTER_API_KEY) those vendors are used, as conf/ names
-# them; otherwise, or with --sim, a simulated market of all of them. Then it
-# sends a few requests, shows who was chosen and why, and goes on serving
-# until Ctrl-C; with --once it ends after the demonstration, with a status
-# other than 0 if anything failed.
+# the keys that conf/vendors.yaml names is set (DEEPSEEK_API_KEY,
+# DASHSCOPE_API_KEY, ANTHROPIC_API_KEY, ...) those vendors are used; otherwise,
+# or with --sim, a simulated market of all of them. Then it sends a few
+# requests, shows who was chosen and why, and goes on serving until Ctrl-C; with
+# --once it ends after the demonstration, with a status other than 0 if anything
+# failed.
 set -eu
 cd "$(dirname "$0")/.."
 once="" sim="" port=8080
@@ -19,16 +18,15 @@ while [ $# -gt 0 ]; do
     --once) once=yes ;;
     --sim) sim=yes ;;
     --port) port=$2; shift ;;
-    *) sed -n '2,15s/^# \{0,1\}//p' conf/quickstart.sh; exit 2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' conf/quickstart.sh; exit 2 ;;
     esac
     shift
 done
 
 real=""
-for name in DEEPSEEK DASHSCOPE ARK QIANFAN TOKENHUB ZHIPU MOONSHOT OPENAI \
-    OPENROUTER; do
-    eval "value=\${${name}_API_KEY:-}"
-    [ -n "$value" ] && real="$real ${name}_API_KEY"
+for name in $(sed -n 's/^ *keys: \[{env: \([A-Z_]*\)}.*/\1/p' conf/vendors.yaml); do
+    eval "value=\${$name:-}"
+    [ -n "$value" ] && real="$real $name"
 done
 [ -n "$real" ] || sim=yes
 
