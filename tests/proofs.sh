@@ -61,7 +61,8 @@ for proof in ${*:-volleys random points leaving histories model trouble fairness
     trouble)
         built release ledger_test recorder_test prune_test
         for test in ledger recorder prune; do build/release/tests/${test}_test; done
-        told release tests/e2e/test_ledger.py tests/e2e/test_retention.py ;;
+        told release tests/e2e/test_ledger.py
+        told dev tests/e2e/test_retention.py ;;
     fairness)
         BIJIA_TEST_UNFAIR=1.2 told release tests/e2e/test_limits.py -k "hundred" ;;
     scale)

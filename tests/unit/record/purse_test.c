@@ -79,6 +79,7 @@ struct history {
     int64_t leases; /* charged after power cuts */
     int64_t caps[ACCOUNTS];
     bool crashed, doubted;
+    bool calm; /* at the end nothing fails any more */
     enum mutant mutant;
     const char *broken; /* the first invariant that did not hold */
     struct batch batch; /* the recorder's */
@@ -288,6 +289,13 @@ static void commit(struct history *h, const struct transaction *t)
 
 static void crash(struct history *h, bool power_cut);
 
+/* Workers go on while the recorder works. */
+static void step_meanwhile(struct history *h)
+{
+    if (!h->calm && roll(h, 4) == 0)
+        step_attempt(h, &h->attempts[roll(h, ATTEMPTS)]);
+}
+
 /* One batch; its commit may fail, known or not, and be tried again; the
  * process may die before it, after it, and in between. */
 static void record(struct history *h)
@@ -299,19 +307,18 @@ static void record(struct history *h)
         ended[i] = h->attempts[i].stage == STAGE_SETTLED;
     batch_add_wanted(&h->batch, purses_wanted(h->purses));
     for (;;) {
-        uint64_t fate = roll(h, 16);
+        uint64_t fate = h->calm ? 15 : roll(h, 16);
 
         write_batch(h, &t, ended);
         if (fate == 0) { /* died before the commit */
             crash(h, roll(h, 3) == 0);
             return;
         }
-        if (fate == 1) { /* failed */
-            if (roll(h, 2))
-                step_attempt(h, &h->attempts[roll(h, ATTEMPTS)]);
+        step_meanwhile(h);
+        if (fate == 1) /* failed */
             continue;
-        }
         commit(h, &t);
+        step_meanwhile(h);
         if (fate == 2) { /* died behind it */
             crash(h, roll(h, 3) == 0);
             return;
@@ -330,8 +337,13 @@ static void record(struct history *h)
             account_recorded(a->hold.parts[k].account);
     }
     h->batch.first = NULL;
-    for (int i = 0; i < t.n_plans; i++)
+    for (int i = 0; i < t.n_plans; i++) {
         account_grant(&t.plans[i]);
+        step_meanwhile(h);
+    }
+    for (int i = 0; i < t.n_plans; i++)
+        if (t.plans[i].closing)
+            account_drop(t.plans[i].account);
 }
 
 /* --- crashes ----------------------------------------------------------------
@@ -421,17 +433,16 @@ static const char *live(uint64_t seed, enum mutant mutant)
 
         if (what == 0)
             crash(&h, roll(&h, 3) == 0);
+        else if (what == 1)
+            purses_close_idle(h.purses, 1);
         else if (what < 12)
             record(&h);
         else
             step_attempt(&h, &h.attempts[roll(&h, ATTEMPTS)]);
         check(&h);
     }
-    for (int i = 0; i < 20; i++) {
-        come_to_rest(&h);
-        if (is_closed(&h))
-            break;
-    }
+    h.calm = true;
+    come_to_rest(&h);
     check(&h);
     must(&h, is_closed(&h), "I5");
     purse_look(h.purse, check_idle, &h);
