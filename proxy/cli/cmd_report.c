@@ -197,7 +197,8 @@ const struct command command_report = {
     .more =
         "Requests that limits refused (rpm, tpm, concurrency) stand in a\n"
         "column of their own, counted by the hour in which they came; those\n"
-        "that a budget refused are requests without an answer.\n"
+        "that a budget refused are requests without an answer, and beyond\n"
+        "sixty a minute of a key counted there, too.\n"
         "Amounts are exact and summed apart for each currency. Failed tries\n"
         "are attempts that another vendor made good, or nobody; what they\n"
         "cost is part of the cost. The baseline prices the same usage (tokens\n"

@@ -19,10 +19,9 @@ enum {
 };
 
 static const char *const names[] = {
-    [LIMITED_REQUESTS] = "requests",
-    [LIMITED_TOKENS] = "tokens",
-    [LIMITED_AT_ONCE] = "concurrency",
-    [LIMITED_TOO_LARGE] = "too_large",
+    [LIMITED_REQUESTS] = "requests",   [LIMITED_TOKENS] = "tokens",
+    [LIMITED_AT_ONCE] = "concurrency", [LIMITED_TOO_LARGE] = "too_large",
+    [LIMITED_BUDGET] = "budget",
 };
 
 static struct limited_table *table_new(void)
@@ -177,7 +176,10 @@ void limited_line(struct buf *out, const struct limited_count *c,
     put_name(out, ",\"team\":", c->team);
     put_name(out, ",\"key\":", c->key_id);
     put(out, ",\"asked\":null,\"stream\":false,\"status\":429,\"vendor\":null,"
-             "\"model\":null,\"attempts\":[],\"fault\":\"rate_limited\"");
+             "\"model\":null,\"attempts\":[]");
+    put_name(out, ",\"fault\":",
+             c->n[LIMITED_BUDGET] == limited_sum(c) ? "over_budget"
+                                                    : "rate_limited");
     put_name(out, ",\"limited\":{\"since\":", time_text(c->from_unix_ms, at));
     put_number(out, "count", limited_sum(c));
     for (int i = 0; i < LIMITED_KINDS; i++)

@@ -1,5 +1,6 @@
 /*
- * limited.h - requests that limits refused: counted, not written one by one.
+ * limited.h - requests that limits refused, or budgets too often: counted, not
+ * written one by one.
  *
  *   worker: limited_add --> a count for its key (a lock, a few compares)
  *   recorder: limited_take, a second after the first, then once a minute
@@ -23,6 +24,7 @@ enum limited_by {
     LIMITED_TOKENS,
     LIMITED_AT_ONCE,
     LIMITED_TOO_LARGE,
+    LIMITED_BUDGET, /* beyond those that have rows of their own */
     LIMITED_KINDS,
 };
 

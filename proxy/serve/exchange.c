@@ -77,6 +77,22 @@ struct exchange *exchange_open(struct worker *w, struct http_request *req,
     return x;
 }
 
+/* The receipt; of one budget's refusal among very many only a count. */
+static void record(struct exchange *x)
+{
+    struct worker *w = x->worker;
+    bool counts = x->over && x->n_attempts == 0;
+
+    x->place = false;
+    if (counts && !limit_may_write(x->gate.limits[1], loop_now_ms(w->loop))) {
+        recorder_cancel(w->recorder, w->index);
+        recorder_limited(w->recorder, x->key->team->name, x->key->id,
+                         LIMITED_BUDGET);
+        return;
+    }
+    settle_record(x, loop_now_ms(w->loop) - x->began_ms);
+}
+
 /* The one end of an exchange: money, receipt, and nothing of it goes on. */
 static void exchange_settle(struct exchange *x)
 {
@@ -84,10 +100,8 @@ static void exchange_settle(struct exchange *x)
     reserve_unwait(x);
     timer_stop(&x->wait);
     timer_stop(&x->total);
-    if (x->place) {
-        x->place = false;
-        settle_record(x, loop_now_ms(x->worker->loop) - x->began_ms);
-    }
+    if (x->place)
+        record(x);
     gate_leave(x);
     tally_exchange(x);
     exchange_check(x);

@@ -20,7 +20,8 @@
  *       of its worst case on every account) is settled exactly once, whatever
  *       happened.
  *   (4) Exactly one receipt leaves, from exchange_settle(), if and only if a
- *       place was reserved.
+ *       place was reserved (but of a budget's refusals, beyond sixty a minute
+ *       of a key, a count).
  *   (5) The edition pinned at ASKED is the only one ever read.
  *   (6) Places in the limits of team and key are held from the gate on and
  *       until SETTLED, and left once.

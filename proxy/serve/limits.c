@@ -109,6 +109,7 @@ struct limit *limits_find(struct limits *l, const char *name,
     atomic_store(&limit->requests.per_minute, rules ? rules->rpm : 0);
     atomic_store(&limit->tokens.per_minute, rules ? rules->tpm : 0);
     atomic_store(&limit->at_once, rules ? rules->concurrency : 0);
+    atomic_store(&limit->rows.per_minute, LIMIT_ROWS);
     return limit;
 }
 
@@ -271,6 +272,13 @@ void limit_return(struct limit *l)
 {
     bucket_give(&l->requests, 1);
     atomic_fetch_sub_explicit(&l->n_taken, 1, memory_order_relaxed);
+}
+
+bool limit_may_write(struct limit *l, int64_t now_ms)
+{
+    int64_t wait_ms;
+
+    return bucket_take(&l->rows, 1, now_ms, &wait_ms);
 }
 
 static int64_t bounded(int64_t tokens)

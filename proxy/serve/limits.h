@@ -22,6 +22,7 @@
 #include "conf/conf.h"
 
 enum {
+    LIMIT_ROWS = 60,
     LIMITS_MOST = 262144, /* names ever seen; then the last one, which limits
                              nothing, is shared */
 };
@@ -34,6 +35,7 @@ struct bucket {
 
 struct limit {
     _Alignas(64) struct bucket requests, tokens;
+    struct bucket rows;        /* of refusals: see limit_may_write() */
     _Atomic int64_t at_once;   /* 0: no limit */
     _Atomic int64_t in_flight; /* counted with or without a limit */
     _Atomic int64_t learnt;    /* at a time, from a vendor's 429s; 0: nothing */
@@ -77,6 +79,10 @@ void limit_return(struct limit *l);
 enum limit_bar limit_take_tokens(struct limit *l, int64_t tokens,
                                  int64_t now_ms, int64_t *wait_ms) MUST_CHECK;
 void limit_settle(struct limit *l, int64_t taken, int64_t used);
+
+/* May one refusal more of this key have a row of its own? LIMIT_ROWS a minute;
+ * what is beyond is counted, lest a client that does not stop fill a disk. */
+bool limit_may_write(struct limit *l, int64_t now_ms) MUST_CHECK;
 
 /* Would limit_enter() and limit_take_tokens() let it through now? */
 enum limit_bar limit_look(const struct limit *l, int64_t tokens, int64_t now_ms,

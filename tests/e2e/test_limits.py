@@ -389,3 +389,21 @@ def test_what_limits_refuse_is_counted_in_few_lines(start, sim):
     shown = proxy.run("tail", "--no-follow", "--status", "429").stdout
     assert "rate_limited, %d requests since" % lines[-1]["limited"]["count"] in shown
     assert proxy.run("replay", "--log", proxy.path("state", "routing.jsonl")).returncode == 0
+
+
+def test_a_budget_that_is_asked_all_the_time_fills_no_disk(start, sim):
+    def edit(proxy):
+        proxy.replace("policy.yaml", DEMO, "  demo:\n    budgets: [{amount: 0, per: day}]\n")
+    proxy = start(edit=edit)
+    began = time.monotonic()
+    answers = [proxy.chat(model=MODEL) for _ in range(300)]
+    most = 60 + (time.monotonic() - began) + 1
+    assert {a.json()["error"]["code"] for a in answers} == {"insufficient_quota"}
+    proxy.stop()
+    rows, counted = len(proxy.ledger("exchange")), sum(r["n"] for r in proxy.ledger("limited"))
+    assert 60 <= rows <= most and rows + counted == 300
+    lines = proxy.routing_log()
+    assert len(lines) <= rows + 3 and {line["fault"] for line in lines} == {"over_budget"}
+    assert sum(line.get("limited", {}).get("budget", 0) for line in lines) == counted
+    told = json.loads(proxy.run("report", "--json").stdout)["total"]
+    assert (told["requests"], told["answered"], told["limited"]) == (rows, 0, counted)

@@ -234,6 +234,17 @@ static void threads_together_pass_no_more_than_one(void **state)
     assert_int_equal(atomic_load(&l->in_flight), 0);
 }
 
+static void so_many_refusals_a_minute_have_rows(void **state)
+{
+    struct limit *l = limits_find(all, "bj:key", NULL);
+    int n = 0;
+
+    (void)state;
+    for (int64_t ms = 0; ms < 120000; ms += 10)
+        n += limit_may_write(l, 1000 + ms);
+    assert_in_range(n, 3 * LIMIT_ROWS - 2, 3 * LIMIT_ROWS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +259,7 @@ int main(void)
         cmocka_unit_test(the_vendors_429_teaches_how_many_at_a_time),
         cmocka_unit_test(a_name_keeps_its_limit_through_editions),
         cmocka_unit_test(threads_together_pass_no_more_than_one),
+        cmocka_unit_test(so_many_refusals_a_minute_have_rows),
     };
     struct CMUnitTest each[ARRAY_LEN(tests)];
 
