@@ -232,8 +232,7 @@ static inline struct found block_read(const char *p, const struct block *b,
 }
 
 /* The start of what is not complete at p. */
-static const char *boundary(const char *from, const char *p,
-                            const struct rest *r)
+static const char *boundary(const char *from, const char *p, struct rest r)
 {
     enum {
         UNICODE = 6 /* bytes of \u4f60 */
@@ -241,10 +240,10 @@ static const char *boundary(const char *from, const char *p,
 
     if (p == from)
         return p;
-    if (r->escaped)
+    if (r.escaped)
         return p - 1;
-    if (r->hex)
-        return p - (UNICODE - __builtin_popcountll(r->hex));
+    if (r.hex)
+        return p - (UNICODE - __builtin_popcountll(r.hex));
     for (int back = 1; back <= 3; back++)
         if ((unsigned char)p[-back] >= (0xff00 >> (back + 1) & 0xff))
             return p - back;
@@ -279,12 +278,12 @@ const char *json_string_avx2(struct json_string *out, const char *p,
                 out->end = p + __builtin_ctzll(f.quotes) + 1;
         }
         if (f.faults)
-            return boundary(from, p, &before);
+            return boundary(from, p, before);
         out->escaped |= f.slashes != 0;
         if (f.quotes)
             return NULL;
     }
-    return boundary(from, p, &r);
+    return boundary(from, p, r);
 }
 
 #endif

@@ -6,14 +6,6 @@
 
 #include "base/fatal.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#    define POOL_OF_BLOCKS 1
-#elif defined(__has_feature)
-#    if __has_feature(address_sanitizer)
-#        define POOL_OF_BLOCKS 1
-#    endif
-#endif
-
 enum {
     SLAB_BYTES = 16 * 1024,
     ALIGN = alignof(max_align_t),
@@ -47,7 +39,7 @@ void pool_fini(struct pool *p)
     pool_init(p, p->size);
 }
 
-#ifdef POOL_OF_BLOCKS
+#if KEEPS_NOTHING
 
 void *pool_take(struct pool *p)
 {

@@ -109,8 +109,8 @@ static void end_turn(struct http_conn *c)
 {
     struct turn *t = c->turn;
 
+    conn_drop_body(c);
     c->turn = NULL;
-    buf_fini(&t->body);
     arena_free(t->req.arena);
 }
 

@@ -51,6 +51,7 @@ enum {
     CONN_READ_BYTES = 48 * 1024, /* of one read that may hold a head */
     CONN_SHY_BYTES = 4 * 1024,   /* ... after a body that was longer */
     CONN_ADOPT_BYTES = 8 * 1024, /* a body that long is not copied, if whole */
+    CONN_BLOCKS_MOST = 64,       /* of a server, kept for the next such */
     CONN_OUT_MOST_BYTES = 1 << 30,
 };
 
@@ -69,6 +70,7 @@ struct turn {
                           this turn of the loop ends */
 
     struct buf body;
+    bool adopted; /* the body lies in a block of the server's */
     struct http_chunks chunks;
     uint64_t wire_bytes; /* of a chunked body, framing included */
 
@@ -119,8 +121,10 @@ struct http_server {
     struct http_conn *conns, *later;
     struct event later_event;
     size_t n_conns;
-    int reserve_fd; /* given up for a moment when there are no others */
-    char *block;    /* CONN_READ_BYTES for the next head; or NULL */
+    int reserve_fd;       /* given up for a moment when there are no others */
+    char *block;          /* CONN_READ_BYTES for the next head; or NULL */
+    struct block *blocks; /* that were given back */
+    size_t n_blocks;
     bool draining;
     void (*on_idle)(void *arg);
     void *on_idle_arg;
@@ -151,6 +155,10 @@ bool conn_may_read(const struct http_conn *c);
 /* write.c */
 void conn_send(struct http_conn *c, const struct slice *parts, size_t n);
 void conn_flush(struct http_conn *c);
+
+/* read.c: the body is not needed any more. */
+void conn_drop_body(struct http_conn *c);
+void conn_free_blocks(struct http_server *s);
 
 /* reply.c: what still waits, if anything does. */
 void conn_send_head(struct http_conn *c);

@@ -162,8 +162,41 @@ static bool adopt(struct http_conn *c, struct slice in)
         return false;
     buf_adopt(&t->body, s->block, CONN_READ_BYTES, in);
     s->block = NULL;
-    t->body_done = true;
+    t->adopted = t->body_done = true;
     return true;
+}
+
+/* A block that waits for its next use. */
+struct block {
+    struct block *next;
+};
+
+void conn_drop_body(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    struct turn *t = c->turn;
+    struct block *block = (void *)t->body.block;
+
+    if (!t->adopted || KEEPS_NOTHING || s->n_blocks == CONN_BLOCKS_MOST) {
+        buf_fini(&t->body);
+        return;
+    }
+    buf_init(&t->body, t->body.limit);
+    t->adopted = false;
+    block->next = s->blocks;
+    s->blocks = block;
+    s->n_blocks++;
+}
+
+void conn_free_blocks(struct http_server *s)
+{
+    free(s->block);
+    while (s->blocks) {
+        struct block *block = s->blocks;
+
+        s->blocks = block->next;
+        free(block);
+    }
 }
 
 static size_t take_body(struct http_conn *c, struct slice in)
@@ -285,6 +318,11 @@ static void ended(struct http_conn *c)
 
 static char *head_room(struct http_server *s)
 {
+    if (!s->block && s->blocks) {
+        s->block = (void *)s->blocks;
+        s->blocks = s->blocks->next;
+        s->n_blocks--;
+    }
     if (!s->block)
         s->block = malloc(CONN_READ_BYTES);
     if (!s->block)

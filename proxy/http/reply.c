@@ -300,6 +300,6 @@ void http_abort(struct http_request *req)
 
 void http_release_body(struct http_request *req)
 {
-    buf_fini(&turn_of(req)->body);
+    conn_drop_body(req->conn);
     req->body = (struct slice){"", 0};
 }

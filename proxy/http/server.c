@@ -80,7 +80,7 @@ void http_server_free(struct http_server *s)
     event_del(&s->later_event);
     if (s->reserve_fd >= 0)
         close(s->reserve_fd);
-    free(s->block);
+    conn_free_blocks(s);
     free(s);
 }
 
