@@ -7,6 +7,7 @@ import statistics
 import struct
 import threading
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -262,6 +263,18 @@ def test_an_offer_at_the_vendors_limit_is_passed_over_before_it_fails(start, sim
     assert all(len(line["attempts"]) == 1 for line in lines)
     whys = {o["why"] for line in lines for o in line["others"] if o["vendor"] == "deepseek"}
     assert "headroom" in whys       # those who came later saw it when they decided
+
+
+def test_a_free_model_is_used_up_to_its_limit_and_then_what_costs(start, sim):
+    """It would be the cheapest for ever, and starve whoever waits for it."""
+    def edit(proxy):
+        proxy.replace("policy.yaml", DEMO, DEMO + "    aliases: {pair: [glm/glm-4.7-flash, glm/glm-5.1]}\n")
+        proxy.replace("prices.yaml", "    glm-4.7-flash:\n      - {input: 0,",
+                      "    glm-4.7-flash:\n      limits: {rpm: 2}\n      rows:\n      - {input: 0,")
+    proxy = start(edit=edit)
+    answers = [proxy.chat(model="pair") for _ in range(4)]
+    assert [a.headers["x-bijia-model"] for a in answers] == ["glm-4.7-flash"] * 2 + ["glm-5.1"] * 2
+    assert [Decimal(a.headers["x-bijia-cost"].split()[1]) > 0 for a in answers] == [False, False, True, True]
 
 
 def test_requests_a_minute_of_a_vendor_are_kept(start, sim):
