@@ -4,7 +4,7 @@
 
 #include "routing/learn_parts.h"
 
-static const uint64_t magic_word = UINT64_C(0x31616e7261656a62);
+static const uint64_t magic_word = UINT64_C(0x32616e7261656a62);
 
 const struct learnt_limits learnt_limits_small = {
     .blocks = 1 << 16,
@@ -158,6 +158,7 @@ struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
     o->n_offers = l->n_offers;
     o->depth = arena_alloc(a, l->n_offers * sizeof(*o->depth));
     o->age = arena_alloc(a, l->n_offers * sizeof(*o->age));
+    o->soon = arena_alloc(a, l->n_offers * sizeof(*o->soon));
     for (int f = 0; f < OUTLOOK_FAMILIES && tokenizer_name(f); f++)
         fill_split(o, f);
     for (int k = 0; k < TOKEN_CLASSES; k++)

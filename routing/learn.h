@@ -26,7 +26,7 @@ enum {
     LEARNT_OFFERS = 512, /* beyond these none is learnt of */
     LEARNT_NOBODY = UINT16_MAX,
     LEARNT_RIVALS = 16, /* offers compared for one kind of traffic */
-    LEARNT_TURNS = 4,   /* of a conversation looked ahead */
+    LEARNT_TURNS = 5,   /* of a conversation looked ahead */
 };
 
 struct learnt;

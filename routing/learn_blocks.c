@@ -58,11 +58,17 @@ static struct block *make(struct learnt *l, uint64_t name, uint32_t now)
     return b;
 }
 
+/* Instants of 16 bits, some .3 s each; never 0. They wrap after six hours,
+ * when what is long usable seems new for a moment. */
+static uint16_t unit_tick(uint32_t tick)
+{
+    return (uint16_t)(tick >> 5 | 1);
+}
+
 static bool holds(const struct holder *h, const struct offer_learnt *v,
                   uint32_t now)
 {
-    return now - h->last <= v->ttl && now - h->first >= v->usable_after &&
-           (!v->units || h->unit);
+    return now - h->last <= v->ttl && (!v->units || h->unit);
 }
 
 static void find_depths(struct outlook *o)
@@ -72,10 +78,16 @@ static void find_depths(struct outlook *o)
     for (uint32_t i = o->known; i-- > 0;)
         for (int k = 0; k < BLOCK_HOLDERS; k++) {
             const struct holder *h = &o->blocks[i]->holders[k];
+            const struct offer_learnt *v = &o->l->offers[h->offer];
 
             if (h->last == 0 || h->offer >= o->n_offers ||
-                o->depth[h->offer] > 0 ||
-                !holds(h, &o->l->offers[h->offer], o->now))
+                o->depth[h->offer] > 0 || !holds(h, v, o->now))
+                continue;
+            if (o->soon[h->offer] == 0)
+                o->soon[h->offer] = p->ends[i];
+            if (o->now - h->first < v->usable_after ||
+                (v->units && (uint16_t)(unit_tick(o->now) - h->unit) <=
+                                 v->usable_after >> 5))
                 continue;
             o->depth[h->offer] = p->ends[i];
             o->age[h->offer] = o->now - h->last;
@@ -130,6 +142,8 @@ int32_t blocks_alone(const struct outlook *o, const struct offer_learnt *v)
         else
             high = middle;
     }
+    while (v->units && low > 0 && !o->blocks[low - 1]->unit)
+        low--;
     return low > 0 ? o->query->prefix.ends[low - 1] : 0;
 }
 
@@ -171,7 +185,7 @@ static void meet(struct block *b, const struct outlook *o, uint64_t child)
 
     if (b->uses > 0)
         b->gap = b->uses == 1 ? gap : b->gap + (gap >> 3) - (b->gap >> 3);
-    if (b->uses < UINT16_MAX)
+    if (b->uses < INT16_MAX)
         b->uses++;
     if (child != 0 && b->child != 0 && b->child != next &&
         b->branches < UINT16_MAX)
@@ -182,18 +196,19 @@ static void meet(struct block *b, const struct outlook *o, uint64_t child)
     b->tail = o->tail.number;
 }
 
-static void mark_unit(struct block *b, uint16_t offer)
+static void mark_unit(struct block *b, uint16_t offer, uint32_t now)
 {
     for (int k = 0; k < BLOCK_HOLDERS; k++)
         if (b->holders[k].last != 0 && b->holders[k].offer == offer)
-            b->holders[k].unit = 1;
+            b->holders[k].unit =
+                b->holders[k].unit != 0 ? b->holders[k].unit : unit_tick(now);
 }
 
 void blocks_keep(struct learnt *l, struct outlook *o, uint16_t offer)
 {
     const struct prefix *p = &o->query->prefix;
     uint32_t n = p->n < PREFIX_BLOCKS_MOST ? p->n : PREFIX_BLOCKS_MOST;
-    uint32_t shared = 0, full = 0;
+    uint32_t shared = 0;
     bool keeps = offer != LEARNT_NOBODY && l->offers[offer].ttl > 0;
     struct block *parted = NULL, *end = NULL;
 
@@ -204,21 +219,22 @@ void blocks_keep(struct learnt *l, struct outlook *o, uint16_t offer)
             fetch(l, p, o->known, i);
         if (!b || b->name != p->names[i]) /* forgotten meanwhile */
             b = make(l, p->names[i], o->now);
+        if (i + 1 == o->known)
+            b->unit = 1;
         meet(b, o, i + 1 < n ? p->names[i + 1] : 0);
         if (keeps && keep_at(b, o, offer) && shared == i) {
             shared++;
             parted = b;
         }
-        if (p->ends[i] < o->input || i + 1 < n || p->full) {
-            full = i + 1;
+        if (p->ends[i] < o->input || i + 1 < n || p->full)
             end = b;
-        }
     }
-    (void)full;
+    if (end)
+        end->unit = 1;
     if (keeps && parted)
-        mark_unit(parted, offer);
+        mark_unit(parted, offer, o->now);
     if (keeps && end)
-        mark_unit(end, offer);
+        mark_unit(end, offer, o->now);
 }
 
 /* --- belief --------------------------------------------------------------- */

@@ -30,7 +30,7 @@ enum {
 
 struct holder { /* of a block: an offer's cache */
     uint16_t offer;
-    uint16_t unit; /* a hit may end here, where units count */
+    uint16_t unit; /* where units count: since when a hit may end here; 0: no */
     uint32_t first, last;
 };
 
@@ -40,8 +40,9 @@ struct block {
     uint32_t child;       /* of the last request that went on behind it */
     uint32_t gap;         /* between its uses, smoothed; ticks */
     uint16_t branches;    /* times that a request went on otherwise */
-    uint16_t uses;
-    uint32_t tail; /* the last request through here; its number */
+    uint16_t uses : 15;
+    uint16_t unit : 1; /* a hit may end here, had all gone to one offer */
+    uint32_t tail;     /* the last request through here; its number */
     struct holder holders[BLOCK_HOLDERS];
 };
 
@@ -55,7 +56,7 @@ struct tail {        /* a request, until it goes on or is forgotten */
     uint16_t blocks;
     uint64_t kind_key; /* of the conversation, as it began */
     uint8_t turn, size, growth, gap, kind;
-    bool waits;
+    bool waits, looks; /* ahead; else it follows its kind's leader */
 };
 
 enum {
@@ -63,7 +64,7 @@ enum {
     RETURN_SIZES = 10,
     RETURN_GROWTHS = 16,
     RETURN_GAPS = 10,
-    RETURN_KINDS = 16,
+    RETURN_KINDS = 64,
     RETURN_WEIGHTS = RETURN_BINS + 2 * RETURN_TURNS + 2 * RETURN_SIZES +
                      2 * RETURN_GROWTHS + RETURN_GAPS * RETURN_BINS +
                      RETURN_KINDS,
@@ -75,6 +76,8 @@ struct returns {
     uint32_t swept[RETURN_BINS]; /* all tails before are older than the bin */
     float growth[RETURN_TURNS];  /* tokens a turn adds */
     float growth_n[RETURN_TURNS];
+    float grows[RETURN_KINDS]; /* the same by kind of conversation */
+    float grows_n[RETURN_KINDS];
     float gap_ms, gap_n;
 };
 
@@ -103,6 +106,8 @@ struct context {
     uint64_t key;
     uint32_t last;
     float mean, spread, n;
+    float share; /* of the answers: by the offer that gave most */
+    uint16_t most;
 };
 
 /* --- rivals --- */
@@ -112,8 +117,11 @@ struct kind { /* of traffic */
     uint32_t last, n;
     uint16_t offers[LEARNT_RIVALS];
     float alone[LEARNT_RIVALS]; /* had it all gone there */
-    float paid, slack;
-    uint8_t n_offers, follows; /* follows: the best one alone */
+    float all;                  /* that was paid */
+    /* for conversations that look ahead, and what following the leader would
+     * have cost them */
+    float paid, against;
+    uint8_t n_offers, follows; /* follows: the leader, usually */
     uint16_t leader;
 };
 
@@ -162,6 +170,7 @@ struct outlook {
     uint32_t n_offers; /* whose numbers are known */
     int32_t *depth;    /* reference tokens each may hold */
     uint32_t *age;     /* ticks since it was last used */
+    int32_t *soon;     /* tokens it holds, but cannot read yet */
     int32_t shared;    /* tokens that many others begin with */
     float shared_uses, shared_gap;
     /* the conversation */
@@ -175,9 +184,10 @@ struct outlook {
     float answer, answer_spread; /* reference tokens */
     float answer_seen;
     /* rivals */
-    struct kind *kind;
-    uint64_t kind_key;
-    double premium; /* nanos paid to learn */
+    struct kind *kind, *wide; /* wide: all that is asked so */
+    uint64_t kind_key, wide_key;
+    uint16_t leader; /* LEARNT_NOBODY: not known */
+    double premium;  /* nanos paid to learn */
     int32_t alone_depth[LEARNT_RIVALS];
 };
 
@@ -192,8 +202,9 @@ struct lesson {
     float answer, answer_seen;
     double premium;
     /* what the rivals alone would have cost: for the prompt, for the answer */
-    uint64_t kind_key;
-    uint16_t rivals[LEARNT_RIVALS];
+    uint64_t kind_key, wide_key;
+    uint16_t rivals[LEARNT_RIVALS], leader;
+    bool looks;
     float prompt[LEARNT_RIVALS], said[LEARNT_RIVALS];
     int64_t expected_input, expected_output;
 };

@@ -152,6 +152,15 @@ static struct tail *find_parent(struct learnt *l, const struct outlook *o)
     return NULL;
 }
 
+/* What the next turn adds, by its number and by the kind of conversation. */
+static float grows(const struct returns *r, const struct tail *t)
+{
+    const float doubt = 4;
+    float n = r->grows_n[t->kind];
+
+    return (r->grows[t->kind] * n + r->growth[t->turn] * doubt) / (n + doubt);
+}
+
 static void expect(struct learnt *l, struct outlook *o)
 {
     const struct returns *r = &l->returns;
@@ -166,8 +175,8 @@ static void expect(struct learnt *l, struct outlook *o)
             waits *= 1 - went[j];
             o->chance[k].by[j] = 1 - waits;
         }
-        o->input_then[k + 1] = o->input_then[k] + r->growth[t.turn];
-        t.growth = (uint8_t)log2_bucket(r->growth[t.turn], 4, RETURN_GROWTHS);
+        o->input_then[k + 1] = o->input_then[k] + grows(r, &t);
+        t.growth = (uint8_t)log2_bucket(grows(r, &t), 4, RETURN_GROWTHS);
         if (t.turn + 1 < RETURN_TURNS)
             t.turn++;
         t.size = (uint8_t)log2_bucket(o->input_then[k + 1], 512, RETURN_SIZES);
@@ -190,7 +199,7 @@ void returns_look(struct learnt *l, struct outlook *o)
         .blocks = (uint16_t)o->query->prefix.n,
         .size = (uint8_t)log2_bucket((float)o->input, 512, RETURN_SIZES),
         .growth = RETURN_GROWTHS - 1,
-        .kind = (uint8_t)(mix(o->contexts[1], 7) % RETURN_KINDS),
+        .kind = (uint8_t)(mix(o->contexts[2], 7) % RETURN_KINDS),
         .waits = o->query->prefix.n > 0,
     };
     if (parent) {
@@ -224,6 +233,10 @@ void returns_start(struct learnt *l, struct outlook *o)
         if (r->growth_n[t] < slow)
             r->growth_n[t]++;
         r->growth[t] += (grown - r->growth[t]) / (r->growth_n[t] + 2);
+        if (r->grows_n[parent->kind] < slow)
+            r->grows_n[parent->kind]++;
+        r->grows[parent->kind] +=
+            (grown - r->grows[parent->kind]) / r->grows_n[parent->kind];
         if (r->gap_n < slow)
             r->gap_n++;
         r->gap_ms += ((float)(o->now - parent->at) * TICK_MS - r->gap_ms) /

@@ -1,9 +1,11 @@
 /*
- * What each offer alone would have cost, for each kind of traffic. The guard
- * of the choice: where we have paid more than the best of them, the kind
- * follows it until that is made good.
+ * What each offer alone would have cost, for each kind of traffic: its leader
+ * is the one that would have cost least. Two ways to choose stand side by
+ * side, and a conversation keeps to the one it began with: to look ahead
+ * (learn_weigh.c), or to follow the leader. Looking ahead is compared with what
+ * the leader alone would have cost the same requests; where it costs more, the
+ * kind follows, and a few conversations go on looking, so that it may return.
  */
-#include <math.h>
 #include <string.h>
 
 #include "routing/learn_parts.h"
@@ -11,6 +13,8 @@
 enum {
     WAYS = 4,
 };
+
+static const float memory_of = 1000; /* requests */
 
 static struct kind *kind_of(struct learnt *l, uint64_t key, uint32_t now)
 {
@@ -39,6 +43,71 @@ static int32_t depth_alone(const struct outlook *o,
     return depth;
 }
 
+static int place_of(const struct kind *k, uint16_t offer)
+{
+    for (int i = 0; i < k->n_offers; i++)
+        if (k->offers[i] == offer)
+            return i;
+    return -1;
+}
+
+/* What a request of the kind costs, as far as is known. */
+static float mean_of(const struct kind *k)
+{
+    float n = (float)k->n;
+
+    return k->n == 0 ? 1 : k->all / (n < memory_of ? n : memory_of);
+}
+
+/* What is known of the kind, and of all that is asked so as if it were so many
+ * of the kind's requests. */
+static uint16_t find_leader(const struct kind *k, const struct kind *wide)
+{
+    const float weight = 30, stay = .99F;
+    float part = wide->all > 0 ? weight * mean_of(k) / wide->all : 0, least = 0;
+    uint16_t leader = LEARNT_NOBODY;
+
+    for (int i = 0; i < wide->n_offers && wide->n > 0; i++) {
+        int at = place_of(k, wide->offers[i]);
+        float cost = part * wide->alone[i] + (at >= 0 ? k->alone[at] : 0);
+
+        if (wide->offers[i] == k->leader)
+            cost *= stay;
+        if (leader == LEARNT_NOBODY || cost < least) {
+            leader = wide->offers[i];
+            least = cost;
+        }
+    }
+    return leader;
+}
+
+/* Does it pay to look ahead? Before much is known, yes. */
+static bool looking_pays(struct kind *k, const struct kind *wide)
+{
+    const float weight = 40, bad = 1.015F, good = 1.007F;
+    const uint32_t settled = 400;
+    float doubt = weight * mean_of(k), doubt_wide = weight * mean_of(wide);
+    float usual = (wide->paid + doubt_wide) / (wide->against + doubt_wide);
+    float ratio = (k->paid + doubt * usual) / (k->against + doubt);
+
+    if (ratio > bad && wide->n > settled)
+        k->follows = 1;
+    else if (ratio < good)
+        k->follows = 0;
+    return !k->follows;
+}
+
+static bool to_look(const struct outlook *o)
+{
+    const uint64_t otherwise = 24; /* one of so many conversations */
+    bool pays;
+
+    if (o->parent)
+        return o->parent->looks;
+    pays = looking_pays(o->kind, o->wide);
+    return mix(o->l->returns.next, 5) % otherwise == 0 ? !pays : pays;
+}
+
 void rivals_look(struct learnt *l, struct outlook *o)
 {
     static const int32_t edges[] = {2048, 8192, 32768};
@@ -46,20 +115,24 @@ void rivals_look(struct learnt *l, struct outlook *o)
 
     while (size < ARRAY_LEN(edges) && o->input >= edges[size])
         size++;
-    o->kind_key = mix(o->contexts[2], size + 1);
-    if (o->parent)
-        o->kind_key = o->parent->kind_key;
+    o->wide_key = mix(o->contexts[1], 0);
+    o->kind_key =
+        o->parent ? o->parent->kind_key : mix(o->contexts[2], size + 1);
     o->tail.kind_key = o->kind_key;
+    o->wide = kind_of(l, o->wide_key, o->now);
+    o->wide->last = o->now;
     o->kind = kind_of(l, o->kind_key, o->now);
     o->kind->last = o->now;
-    for (int i = 0; i < o->kind->n_offers; i++)
-        o->alone_depth[i] = depth_alone(o, &l->offers[o->kind->offers[i]]);
+    o->leader = o->kind->leader = find_leader(o->kind, o->wide);
+    o->tail.looks = to_look(o);
+    for (int i = 0; i < o->wide->n_offers; i++)
+        o->alone_depth[i] = depth_alone(o, &l->offers[o->wide->offers[i]]);
 }
 
-/* The offers compared: the cheapest as the kind is met first. */
+/* The offers compared: the cheapest as such is asked first. */
 static void choose_rivals(struct outlook *o, const struct decision *d)
 {
-    struct kind *k = o->kind;
+    struct kind *k = o->wide;
 
     for (uint32_t i = 0; i < d->n_listed && k->n_offers < LEARNT_RIVALS; i++) {
         uint16_t number = o->numbers[d->verdicts[i].offer->index];
@@ -103,38 +176,18 @@ static bool cost_there(float *prompt, float *said, const struct outlook *o,
     return true;
 }
 
-static void follow_or_lead(struct kind *k)
-{
-    const float over = 1.007F, good = 1.004F, stay = .985F;
-    float least = 0;
-    int best = -1;
-
-    for (int i = 0; i < k->n_offers; i++)
-        if (best < 0 || k->alone[i] < least) {
-            best = i;
-            least = k->alone[i];
-        }
-    if (best < 0)
-        return;
-    for (int i = 0; i < k->n_offers; i++)
-        if (k->offers[i] == k->leader && least > stay * k->alone[i])
-            best = i;
-    k->leader = k->offers[best];
-    if (k->paid > over * least + k->slack)
-        k->follows = 1;
-    else if (k->paid < good * least)
-        k->follows = 0;
-}
-
 void rivals_note(struct learnt *l, struct outlook *o, struct lesson *x,
                  const struct snapshot *snapshot, const struct decision *d)
 {
     const float none = -1; /* it could not have served: costs what we paid */
-    struct kind *k = o->kind;
+    struct kind *k = o->wide;
 
     x->kind_key = o->kind_key;
-    if (k->key != o->kind_key)
-        k = o->kind = kind_of(l, o->kind_key, o->now);
+    x->wide_key = o->wide_key;
+    x->leader = o->leader;
+    x->looks = o->tail.looks;
+    if (k->key != o->wide_key)
+        k = o->wide = kind_of(l, o->wide_key, o->now);
     if (k->n_offers == 0)
         choose_rivals(o, d);
     x->n_rivals = k->n_offers;
@@ -151,32 +204,47 @@ void rivals_note(struct learnt *l, struct outlook *o, struct lesson *x,
     }
 }
 
+static void learn_kind(struct kind *k, const struct lesson *x,
+                       const float *costs, float paid)
+{
+    const float keep = 1 - 1 / memory_of, keep_looks = .998F;
+
+    if (k->n_offers == 0) { /* new, or it made room for others meanwhile */
+        memcpy(k->offers, x->rivals, sizeof(k->offers));
+        k->n_offers = x->n_rivals;
+    }
+    for (int i = 0; i < x->n_rivals; i++) {
+        int at = place_of(k, x->rivals[i]);
+
+        if (at >= 0)
+            k->alone[at] = k->alone[at] * keep + costs[i];
+        if (x->rivals[i] != x->leader)
+            continue;
+        k->paid = k->paid * keep_looks + (x->looks ? paid : 0);
+        k->against = k->against * keep_looks + (x->looks ? costs[i] : 0);
+    }
+    k->all = k->all * keep + paid;
+    if (k->n < UINT32_MAX)
+        k->n++;
+}
+
+/* A follower's bill is what following costs: no need to reckon it. */
 void rivals_learn(struct learnt *l, const struct lesson *x,
                   const struct usage *usage, double cost_nanos)
 {
-    const float memory = .999F, slack = 1;
-    struct kind *k = kind_of(l, x->kind_key, x->now);
+    float costs[LEARNT_RIVALS];
     double counted = 1, said = 1;
 
     if (x->expected_input > 0)
         counted = (double)usage->input_tokens / (double)x->expected_input;
     if (x->expected_output > 0)
         said = (double)usage->output_tokens / (double)x->expected_output;
-    if (k->n_offers == 0) { /* it made room for others meanwhile */
-        memcpy(k->offers, x->rivals, sizeof(k->offers));
-        k->n_offers = x->n_rivals;
+    for (int i = 0; i < x->n_rivals; i++) {
+        costs[i] = (float)cost_nanos;
+        if (x->prompt[i] >= 0 && (x->looks || x->rivals[i] != x->number))
+            costs[i] = (float)((double)x->prompt[i] * counted +
+                               (double)x->said[i] * said);
     }
-    for (int i = 0; i < x->n_rivals && i < k->n_offers; i++) {
-        double cost = cost_nanos;
-
-        if (k->offers[i] != x->rivals[i])
-            return;
-        if (x->prompt[i] >= 0)
-            cost = (double)x->prompt[i] * counted + (double)x->said[i] * said;
-        k->alone[i] = k->alone[i] * memory + (float)cost;
-    }
-    k->paid = k->paid * memory + (float)cost_nanos;
-    k->n++;
-    k->slack = slack * k->paid / sqrtf((float)(k->n < 1000 ? k->n : 1000));
-    follow_or_lead(k);
+    learn_kind(kind_of(l, x->kind_key, x->now), x, costs, (float)cost_nanos);
+    learn_kind(kind_of(l, x->wide_key, x->now), x, costs, (float)cost_nanos);
 }

@@ -112,15 +112,45 @@ void size_look(struct learnt *l, struct outlook *o)
     o->answer_seen = n;
 }
 
-/* So many times what the others would say. Answers vary much: it takes
- * ten to be half sure. */
+/* So many times what the others would say. Answers vary much: it takes ten to
+ * be half sure; and who is asked what is no accident, so that what is close to
+ * once may as well be once. */
 float size_verbosity(const struct learnt *l, const struct offer_learnt *v)
 {
-    const float doubt = 10;
+    const float doubt = 10, close = .12F;
     float own = (v->said + doubt) / (v->expected + doubt);
     float all = (l->said + doubt) / (l->expected + doubt);
+    float r = logf(clampf(own / all, .1F, 10));
 
-    return clampf(own / all, .1F, 10);
+    return expf(r * (1 - expf(-r * r / (close * close))));
+}
+
+/* How much an answer of the offer tells of it, rather than of what is asked:
+ * little where it is the one who answers such. */
+static float telling(struct learnt *l, const struct lesson *o)
+{
+    const float least = .2F;
+    const struct context *c = context_find(l, o->contexts[CONTEXT_LEVELS - 1]);
+    float others = c && c->most == o->number ? 1 - c->share : 1;
+
+    return others < least ? least : others;
+}
+
+static void note_answerer(struct context *c, uint16_t offer)
+{
+    const float most = 64;
+    float n = c->n < most ? c->n : most;
+
+    if (c->n <= 1) {
+        c->most = offer;
+        c->share = 1;
+        return;
+    }
+    c->share += ((c->most == offer ? 1 : 0) - c->share) / n;
+    if (c->share < .5F) {
+        c->most = offer;
+        c->share = 1 - c->share;
+    }
 }
 
 /* An answer is in the language of its prompt; of a short one too little is
@@ -150,11 +180,12 @@ static void learn_output(struct learnt *l, const struct lesson *o,
     /* against all offers together, so that what is usual does not drift */
     if (o->answer_seen >= known && o->answer > 0) {
         float times = clampf(said / (usual * o->answer), 0, outlier);
+        float weight = telling(l, o), keep = 1 - (1 - fading) * weight;
 
-        v->said = v->said * fading + times;
-        v->expected = v->expected * fading + 1;
-        l->said = l->said * fading + times;
-        l->expected = l->expected * fading + 1;
+        v->said = v->said * keep + times * weight;
+        v->expected = v->expected * keep + weight;
+        l->said = l->said * keep + times * weight;
+        l->expected = l->expected * keep + weight;
     }
     if (v->answers < UINT32_MAX)
         v->answers++;
@@ -166,6 +197,7 @@ static void learn_output(struct learnt *l, const struct lesson *o,
             c->n++;
         c->mean += miss / c->n;
         c->spread += (fabsf(miss) - c->spread) / c->n;
+        note_answerer(c, o->number);
         c->last = o->now;
     }
 }

@@ -40,8 +40,6 @@ struct learnt_counts learnt_count(const struct learnt *l)
 
 struct learnt_reasons learnt_why(const struct outlook *o)
 {
-    const struct kind *k = o->kind;
-
     return (struct learnt_reasons){
         .answer_tokens = (double)o->answer,
         .answer_spread = (double)o->answer_spread,
@@ -50,8 +48,8 @@ struct learnt_reasons learnt_why(const struct outlook *o)
         .shared_tokens = o->shared,
         .shared_uses = (double)o->shared_uses,
         .leader =
-            k->leader < o->l->n_offers ? o->l->offers[k->leader].name : NULL,
-        .follows = k->follows,
+            o->leader < o->l->n_offers ? o->l->offers[o->leader].name : NULL,
+        .follows = !o->tail.looks,
     };
 }
 

@@ -81,12 +81,14 @@ static bool candidate_of(struct candidate *c, const struct outlook *o,
 /* How many tokens a turn that comes is expected to find in its cache: all
  * that was sent before; if it comes before that can be read, what the turn
  * before had left; if it comes too late, what others have kept there. */
-static double finds(const struct candidate *c, const struct outlook *o, int k)
+static double finds(const struct candidate *c, const struct outlook *o, int k,
+                    double longer)
 {
     const struct chance *chance = &o->chance[k];
     double all = chance->by[RETURN_BINS - 1];
-    double sent = (double)o->input_then[k] * c->per;
-    double before = k > 0 ? (double)o->input_then[k - 1] * c->per : c->held;
+    double sent = ((double)o->input_then[k] + longer) * c->per;
+    double before =
+        k > 0 ? ((double)o->input_then[k - 1] + longer) * c->per : c->held;
     double early, late;
 
     if (c->own->ttl == 0 || sent < c->own->least || all <= 0)
@@ -101,15 +103,16 @@ static double finds(const struct candidate *c, const struct outlook *o, int k)
                         late * (c->kept < before ? c->kept : before));
 }
 
+/* Turn `k`, of a prompt by so many reference tokens longer than expected. */
 static void reckon_turn(struct candidate *c, size_t n, const struct outlook *o,
-                        const struct snapshot *s, int k)
+                        const struct snapshot *s, int k, double longer)
 {
     double best = -1;
 
     for (size_t i = 0; i < n; i++) {
         struct candidate *a = &c[i];
-        double then = (double)o->input_then[k + 1] * a->per;
-        double found = finds(a, o, k);
+        double then = ((double)o->input_then[k + 1] + longer) * a->per;
+        double found = finds(a, o, k, longer);
         double held = a->depth < then ? a->depth : then, cold;
 
         if (a->v->offer->n_rows > 1 && n <= FINE) {
@@ -136,17 +139,19 @@ static void reckon_turn(struct candidate *c, size_t n, const struct outlook *o,
     }
 }
 
-/* Behind the turns looked at, all further ones are as the last. */
+/* Behind the turns looked at, all further ones are as the one half way: the
+ * prompt grows by the same each turn, and so does what it costs. */
 static void reckon_end(struct candidate *c, size_t n, const struct outlook *o,
                        const struct snapshot *s)
 {
     const double most = .9;
     int k = LEARNT_TURNS - 1;
     double chance = (double)o->chance[k].by[RETURN_BINS - 1];
+    double growth = (double)(o->input_then[k + 1] - o->input_then[k]);
 
     if (chance > most)
         chance = most;
-    reckon_turn(c, n, o, s, k);
+    reckon_turn(c, n, o, s, k, growth * chance / (1 - chance));
     for (size_t i = 0; i < n; i++)
         c[i].later *= chance / (1 - chance);
 }
@@ -154,7 +159,7 @@ static void reckon_end(struct candidate *c, size_t n, const struct outlook *o,
 /* What future users of the shared beginning will have to thank for. */
 static double shared_part(const struct candidate *c, const struct outlook *o)
 {
-    double tokens = (double)o->shared * c->per - c->depth;
+    double tokens = (double)o->shared * c->per - c->held;
     double live = (double)c->own->ttl, gap = (double)o->shared_gap + 1;
     double uses = (double)o->shared_uses * live / (live + gap);
     const double others = .5; /* not the leader: who knows whether it stays */
@@ -162,7 +167,7 @@ static double shared_part(const struct candidate *c, const struct outlook *o)
     if (tokens <= 0 || c->own->ttl == 0 ||
         (double)o->shared * c->per < c->own->least)
         return 0;
-    if (o->numbers[c->v->offer->index] == o->kind->leader)
+    if (o->numbers[c->v->offer->index] == o->leader)
         return tokens * (c->fresh - c->cached);
     uses *= others;
     return tokens * (c->fresh - c->cached) * uses / (1 + uses);
@@ -210,22 +215,37 @@ static void explore(struct candidate *c, size_t n, struct outlook *o)
     tried->v->ahead = (int64_t)best - 1 - tried->v->compared.nanos;
 }
 
+/* The leader first, unless much is to be saved; a conversation that lies
+ * elsewhere may stay there. */
 static void follow(struct verdict *verdicts, uint32_t n,
                    const struct outlook *o)
 {
+    const double much = 1.1;
     int64_t least = INT64_MAX;
-    struct verdict *leader = NULL;
+    int32_t deepest = 0;
+    struct verdict *leader = NULL, *home = NULL;
 
     for (uint32_t i = 0; i < n; i++) {
         struct verdict *v = &verdicts[i];
+        uint16_t number = o->numbers[v->offer->index];
 
         if (v->compared.nanos + v->ahead < least)
             least = v->compared.nanos + v->ahead;
-        if (o->numbers[v->offer->index] == o->kind->leader)
+        if (number == o->leader)
             leader = v;
+        if (number < o->n_offers && o->depth[number] > deepest) {
+            deepest = o->depth[number];
+            home = v;
+        }
     }
-    if (leader)
-        leader->ahead = least - 1 - leader->compared.nanos;
+    if (!leader ||
+        (double)(leader->compared.nanos + leader->ahead) > much * (double)least)
+        return;
+    if (o->parent && home &&
+        home->compared.nanos + home->ahead <
+            leader->compared.nanos + leader->ahead)
+        leader = home;
+    leader->ahead = least - 1 - leader->compared.nanos;
 }
 
 void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
@@ -233,18 +253,20 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
 {
     struct candidate c[CANDIDATES];
     size_t n_c = 0;
-    const double shade = .85; /* what is far may not come at all */
+    const double shade = .9; /* what is far may not come at all */
     double far = 0;
 
     for (uint32_t i = 0; i < n && n_c < CANDIDATES; i++)
         n_c += candidate_of(&c[n_c], o, snapshot, &verdicts[i]);
     for (size_t i = 0; i < n_c; i++) {
         double shared = (double)o->shared * c[i].per;
+        double soon =
+            (double)o->soon[o->numbers[c[i].v->offer->index]] * c[i].per;
 
+        c[i].held = c[i].depth > soon ? c[i].depth : soon;
         c[i].shared = shared_part(&c[i], o);
-        c[i].held = c[i].depth;
         if (o->shared_gap < (float)c[i].own->ttl / 2 &&
-            (c[i].depth >= .9 * shared || c[i].shared > 0)) {
+            (c[i].held >= .9 * shared || c[i].shared > 0)) {
             c[i].kept = shared;
             if (c[i].held < shared)
                 c[i].held = shared;
@@ -252,7 +274,7 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
     }
     reckon_end(c, n_c, o, snapshot);
     for (int k = LEARNT_TURNS - 1; k >= 0; k--)
-        reckon_turn(c, n_c, o, snapshot, k);
+        reckon_turn(c, n_c, o, snapshot, k, 0);
     for (size_t i = 0; i < n_c; i++) {
         double ahead = shade * c[i].later - c[i].shared;
 
@@ -263,7 +285,7 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
     for (uint32_t i = 0; i < n; i++)
         if (i >= CANDIDATES)
             verdicts[i].ahead = (int64_t)far;
-    if (!o->parent && o->kind->follows && o->kind->leader != LEARNT_NOBODY)
+    if (!o->tail.looks && o->leader != LEARNT_NOBODY)
         follow(verdicts, n, o);
     else
         explore(c, n_c, o);

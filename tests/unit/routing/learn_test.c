@@ -43,18 +43,44 @@ static void weigh(const void *self, const struct snapshot *snapshot,
     learnt_weigh(s->outlook, snapshot, verdicts, n);
 }
 
-static struct scene scene_open(void)
+/* `units` reads where requests ended or parted alone, and late; `warm` is late
+ * too, but dear until then. */
+static const struct yaml late = {
+    .vendors =
+        "vendors:\n"
+        "  units: {base_url: 'http://u/v1', currency: CNY, auth: none,\n"
+        "          cache: {ttl: 10m, usable_after: 5s, whole_units: yes},\n"
+        "          models: {m: {}}}\n"
+        "  bare: {base_url: 'http://b/v1', currency: CNY, auth: none,\n"
+        "         cache: {none: yes}, models: {m: {}}}\n"
+        "  warm: {base_url: 'http://w/v1', currency: CNY, auth: none,\n"
+        "         cache: {ttl: 10m, usable_after: 10s}, models: {m: {}}}\n",
+    .prices = "prices:\n"
+              "  units: {m: {input: 1, cached_input: 0.1, output: 2}}\n"
+              "  bare: {m: {input: 1.05, output: 2}}\n"
+              "  warm: {m: {input: 2, cached_input: 0.05, output: 2}}\n",
+    .policy = "currency: CNY\n"
+              "aliases: {units: [units/m, bare/m], warm: [bare/m, warm/m]}\n"
+              "teams: {t: }\n",
+};
+
+static struct scene scene_of(const struct yaml *yaml)
 {
     const struct learnt_limits limits = {.blocks = 1 << 10, .tails = 1 << 8};
     struct scene s = {.arena = arena_new(), .now_ms = 1795000000000};
     char *bytes = arena_alloc(s.arena, learnt_bytes(limits) + 64);
 
-    s.snapshot = snapshot_try(&world, &fixture_secrets);
+    s.snapshot = snapshot_try(yaml, &fixture_secrets);
     assert_non_null(s.snapshot);
     s.learnt = learnt_init(bytes + (-(uintptr_t)bytes % 64), limits,
                            (const uint64_t[2]){1, 2});
     s.numbers = learnt_bind(s.learnt, s.snapshot, s.arena);
     return s;
+}
+
+static struct scene scene_open(void)
+{
+    return scene_of(&world);
 }
 
 static void scene_close(struct scene *s)
@@ -189,6 +215,54 @@ static void what_was_cached_is_forgotten_after_its_time(void **u)
     scene_close(&s);
 }
 
+/* A request of two blocks that others begin with, and one of its own. */
+static struct decision play_shared(struct scene *s, const char *asked,
+                                   uint64_t own)
+{
+    const uint64_t names[] = {41, 42, own, own + 1};
+    const int32_t ends[] = {1000, 2000, 3000, 4000};
+    struct query q = query_of(4000, names, ends, 4);
+
+    q.asked = asked;
+    return play(s, &q, 1, 50, true);
+}
+
+static void where_requests_parted_is_read_once_that_is_old_enough(void **u)
+{
+    struct scene s = scene_of(&late);
+    struct decision d;
+
+    (void)u;
+    play_shared(&s, "units", 100);
+    play_shared(&s, "units", 200); /* parts behind two blocks */
+    s.now_ms -= 17000;             /* three seconds later */
+    d = play_shared(&s, "units", 300);
+    assert_string_equal(d.verdicts[0].offer->name, "units/m");
+    assert_int_equal(d.verdicts[0].expected.cached_tokens, 0);
+    d = play_shared(&s, "units", 400);
+    assert_in_range(d.verdicts[0].expected.cached_tokens, 1700, 2100);
+    scene_close(&s);
+}
+
+static void a_common_beginning_is_bought_once_while_it_warms_up(void **u)
+{
+    struct scene s = scene_of(&late);
+    int cold = 0;
+
+    (void)u;
+    for (uint64_t i = 0; i < 60; i++) {
+        struct decision d = play_shared(&s, "warm", 1000 + 10 * i);
+
+        cold += strcmp(d.verdicts[0].offer->name, "warm/m") == 0 &&
+                d.verdicts[0].expected.cached_tokens == 0;
+        s.now_ms -= 19000; /* one a second */
+        if (i > 40)
+            assert_string_equal(d.verdicts[0].offer->name, "warm/m");
+    }
+    assert_in_range(cold, 1, 3);
+    scene_close(&s);
+}
+
 static void a_file_of_other_limits_or_with_a_wild_index_is_refused(void **u)
 {
     const struct learnt_limits limits = {.blocks = 1 << 10, .tails = 1 << 8};
@@ -236,6 +310,8 @@ int main(void)
         cmocka_unit_test(a_conversation_stays_where_its_beginning_is_cached),
         cmocka_unit_test(a_cache_that_misses_is_believed_less),
         cmocka_unit_test(what_was_cached_is_forgotten_after_its_time),
+        cmocka_unit_test(where_requests_parted_is_read_once_that_is_old_enough),
+        cmocka_unit_test(a_common_beginning_is_bought_once_while_it_warms_up),
         cmocka_unit_test(
             a_file_of_other_limits_or_with_a_wild_index_is_refused),
         cmocka_unit_test(memory_never_grows_whatever_comes),
