@@ -130,6 +130,7 @@ struct import_source {
     const struct conf_words *pairs; /* "zai=glm": vendors that their address
                                        does not tell */
     int64_t now_ms;
+    int64_t as_of_ms; /* how old it is: the date of prices that say none */
 };
 
 /* Which of our offers the catalogue means, and what that changes in the book

@@ -212,13 +212,13 @@ static const char *list_of(const struct offer *o)
                                        : o->vendor->name;
 }
 
-static const char *as_of_text(const char *said, const char *today)
+static const char *as_of_text(const char *said, const char *otherwise)
 {
     int64_t unused;
 
     return said && strlen(said) == DAY_CHARS && time_parse(&unused, said)
                ? said
-               : today;
+               : otherwise;
 }
 
 /* What is held back stays as an earlier import left it, if one did. */
@@ -233,7 +233,7 @@ static bool is_written(const struct import_finding *f, bool accept)
 }
 
 static void put_model(struct writing *w, const struct import_finding *f,
-                      const struct import_source *source, const char *today,
+                      const struct import_source *source, const char *day,
                       bool accept)
 {
     const struct conf_priced *old = f->offer->priced;
@@ -252,13 +252,13 @@ static void put_model(struct writing *w, const struct import_finding *f,
 
         for (size_t i = 0; i < f->price->n_rows; i++)
             put_row(w, &f->price->rows[i], text,
-                    as_of_text(f->price->as_of, today));
+                    as_of_text(f->price->as_of, day));
         return;
     }
     for (size_t i = 0; i < old->n_rows; i++)
         put_row(w, &old->rows[i],
                 old->rows[i].source ? old->rows[i].source : "",
-                as_of_text(old->rows[i].as_of, today));
+                as_of_text(old->rows[i].as_of, day));
 }
 
 /* Two accounts may share a list: each model stands there once. */
@@ -289,10 +289,12 @@ int import_write(struct buf *to, const struct import_report *report,
 {
     struct writing w = {.to = to, .arena = a};
     const char *name = import_format_name(source->format);
-    char today[TIME_TEXT];
+    char today[TIME_TEXT], day[TIME_TEXT];
 
     time_text(source->now_ms, today);
     today[DAY_CHARS] = '\0';
+    time_text(source->as_of_ms, day);
+    day[DAY_CHARS] = '\0';
     put(&w,
         "# Prices imported from %s on %s. Written by bijia, and\n"
         "# written anew by the next import: to change one, say it in "
@@ -313,7 +315,7 @@ int import_write(struct buf *to, const struct import_report *report,
             if (!begun)
                 put(&w, "  %s:\n", list);
             begun = true;
-            put_model(&w, f, source, today, accept);
+            put_model(&w, f, source, day, accept);
         }
     }
     return w.full ? -1 : 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.h"
@@ -142,6 +143,17 @@ static char *read_all(int fd, size_t *len, size_t most, struct arena *a)
 char *stdin_read(size_t *len, size_t most, struct arena *a)
 {
     return read_all(STDIN_FILENO, len, most, a);
+}
+
+int64_t file_written_ms(const char *path, int64_t now_ms)
+{
+    struct stat st;
+    int64_t ms;
+
+    if (stat(path, &st) < 0)
+        return now_ms;
+    ms = (int64_t)st.st_mtim.tv_sec * 1000;
+    return ms < now_ms ? ms : now_ms;
 }
 
 char *file_read(const char *path, size_t *len, size_t most, struct arena *a)

@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/arena.h"
 #include "base/attr.h"
 #include "base/slice.h"
@@ -27,3 +29,6 @@ char *stdin_read(size_t *len, size_t most, struct arena *a);
 
 /* All of a file, the same way. */
 char *file_read(const char *path, size_t *len, size_t most, struct arena *a);
+
+/* When it was last written, unix; `now_ms` if that is later, or not known. */
+int64_t file_written_ms(const char *path, int64_t now_ms);

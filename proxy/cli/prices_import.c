@@ -202,6 +202,10 @@ static int import(struct importing *m)
     path = conf_path(m->call.s->conf, m->out, a);
     m->source.pairs = &m->pairs;
     m->source.now_ms = m->call.at_unix_ms;
+    m->source.as_of_ms =
+        option_value(m->call.args, "--at")
+            ? m->source.now_ms
+            : file_written_ms(m->source.from, m->source.now_ms);
     import_judge(&m->report, m->call.s, &m->import, &m->source, a);
     if (!write_out(m, path))
         return 1;
@@ -258,7 +262,8 @@ const struct command command_prices_import = {
             "changed against the book. Held back until --accept: a jump of\n"
             "five times or more, a zero, a price that is off by the exchange\n"
             "rate, a model that is listed no more. Vendors are found by their "
-            "address, models by their name.",
+            "address, models by their name. Prices without a date are as old "
+            "as the file, or as --at.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .words_most = 1,

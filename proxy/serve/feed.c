@@ -135,11 +135,22 @@ static bool fetch_file(struct round *r)
     return false;
 }
 
+static bool is_url(const struct round *r)
+{
+    return strncmp(r->conf->from, "https://", strlen("https://")) == 0;
+}
+
 static bool fetch(struct round *r)
 {
-    return strncmp(r->conf->from, "https://", strlen("https://")) == 0
-               ? fetch_url(r)
-               : fetch_file(r);
+    return is_url(r) ? fetch_url(r) : fetch_file(r);
+}
+
+static int64_t as_of_ms(const struct round *r)
+{
+    return is_url(r)
+               ? r->now_ms
+               : file_written_ms(conf_path(r->s->conf, r->conf->from, r->arena),
+                                 r->now_ms);
 }
 
 /* --- judging -------------------------------------------------------------- */
@@ -245,6 +256,7 @@ static bool take_round(struct round *r)
         .from = r->conf->from,
         .pairs = &r->conf->vendors,
         .now_ms = r->now_ms,
+        .as_of_ms = as_of_ms(r),
     };
     struct import_report report;
     struct import import;

@@ -430,6 +430,23 @@ def test_what_was_imported_is_in_the_book_once_it_is_included(shop):
     assert imported(shop, "models.dev")["openai/gpt-fresh"]["verdict"] == "same"
 
 
+def test_a_catalogue_is_as_old_as_its_file(shop, tmp_path):
+    path = tmp_path / "litellm.json"
+    shutil.copy(os.path.join(CATALOGUES, "litellm.json"), path)
+    read = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=200)
+    os.utime(path, (read.timestamp(), read.timestamp()))
+    assert bijia("prices", "import", path, "--from", "litellm", conf=shop).returncode == 0
+    include(shop, "prices.d/litellm.yaml")
+    row, = rows_of(shop, "openai/gpt-fresh")
+    assert row["as_of"] == read.date().isoformat() and "days ago" in bijia("check", shop).stderr
+    book = json.loads((shop / "prices.yaml").read_text())
+    del book["prices"]["openai"]
+    (shop / "prices.yaml").write_text(json.dumps(book))
+    imported(shop, "genai-prices", "--accept")
+    include(shop, "prices.d/genai-prices.yaml")
+    assert rows_of(shop, "openai/gpt-six")[0]["as_of"] == "2026-10-27", "or as the catalogue says"
+
+
 def test_what_is_accepted_is_written(shop):
     imported(shop, "models.dev", "--accept")
     include(shop, "prices.d/models.dev.yaml")

@@ -73,7 +73,7 @@ static void take(struct snapshot *s, const struct import *import,
 {
     static const struct conf_word pair = {.text = "zai=router"};
     static const struct conf_words pairs = {&pair, 1};
-    struct import_source source = {format, "fuzz", &pairs, now_ms};
+    struct import_source source = {format, "fuzz", &pairs, now_ms, now_ms};
     struct import_report report;
     char line[IMPORT_LINE];
     struct buf out;
