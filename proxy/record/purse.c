@@ -278,6 +278,7 @@ enum take purse_take(struct purse *purse, const struct claim *claims,
             return TAKE_OVER;
         }
         accounts[i]->cap = claims[i].cap_nanos;
+        accounts[i]->asked = claims[i].nanos;
         accounts[i]->last_mono_ms = mono_ms;
     }
     take = look_at(accounts, claims, n, refused);

@@ -63,7 +63,23 @@ struct account *account_next(const struct account *a)
     return a->batch_next;
 }
 
-/* Room for those that wait, and for as much again as is under way. */
+enum {
+    LEASE_AHEAD = 4, /* times what one request, or one batch, took */
+};
+
+/* Room for those that wait, and for as much again as is under way; and so
+ * much that few have to wait: who waits wakes the recorder, and its batches
+ * get small and dear. */
+static int64_t room_for(const struct account *a)
+{
+    int64_t wanted = nanos_add(nanos_add(a->wanted, a->wanted), a->reserved);
+    int64_t pace = larger(a->delta, a->asked);
+
+    return larger(nanos_add(wanted, wanted), pace > INT64_MAX / LEASE_AHEAD
+                                                 ? INT64_MAX
+                                                 : pace * LEASE_AHEAD);
+}
+
 void account_plan(struct account *a, struct account_plan *out)
 {
     *out = (struct account_plan){
@@ -80,9 +96,7 @@ void account_plan(struct account *a, struct account_plan *out)
     }
     a->closing = false;
     if (!out->closing)
-        out->room = nanos_add(nanos_add(a->wanted, a->wanted), a->reserved) * 2;
-    if (out->room < 0)
-        out->room = INT64_MAX;
+        out->room = room_for(a);
     a->wanted = 0;
     out->cap = a->cap;
     out->least = a->covered;

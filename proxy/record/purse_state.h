@@ -18,6 +18,7 @@ struct account {
     int64_t covered;  /* durable: used <= covered */
     int64_t cap;      /* as claimed last */
     int64_t wanted;   /* of those that wait: their sum since the last plan */
+    int64_t asked;    /* by the last that took or waits */
     int64_t warned;   /* the largest fraction told */
     int64_t no;       /* of its row; set before `open`, then never again */
     int64_t last_mono_ms;
