@@ -275,6 +275,7 @@ void state_ledger(struct http_request *req, void *plane)
 
     add_number(json, "keep_ms", read_word(&r->keep_ms));
     cJSON_AddBoolToObject(json, "busy", atomic_load(&r->busy));
+    cJSON_AddBoolToObject(json, "failed", atomic_load(&r->failed));
     add_number(json, "requests", read_word(&r->n_exchanges));
     add_number(json, "attempts", read_word(&r->n_attempts));
     add_number(json, "accounts", read_word(&r->n_accounts));

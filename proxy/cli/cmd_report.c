@@ -126,12 +126,16 @@ static int add_up(struct report_call *c)
     if (ledger_report(dir, span, report_add, &c->report, error, sizeof(error)) <
             0 ||
         ledger_report_limited(dir, span, report_add_limited, &c->report, error,
+                              sizeof(error)) < 0 ||
+        ledger_report_removed(dir, &c->report.removed_before_ms, error,
                               sizeof(error)) < 0) {
         fprintf(stderr, "bijia report: %s\n", error);
         return 1;
     }
     report_end(&c->report);
     report_sort(&c->report);
+    if (c->report.removed_before_ms <= c->told.from_unix_ms)
+        c->report.removed_before_ms = 0;
     return 0;
 }
 

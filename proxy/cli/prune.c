@@ -33,12 +33,16 @@ static void nap(void)
     nanosleep(&t, NULL);
 }
 
-static int told(int64_t n_exchanges, int64_t n_attempts, int64_t n_accounts)
+static int told(int64_t n_exchanges, int64_t n_attempts, int64_t n_accounts,
+                bool failed)
 {
     printf("removed %" PRId64 " requests with %" PRId64 " attempts, %" PRId64
            " accounts of windows that are over\n",
            n_exchanges, n_attempts, n_accounts);
-    return 0;
+    if (failed)
+        fprintf(stderr, "bijia ledger: then it failed; the log of bijia says "
+                        "why. What was removed is gone, the rest is whole\n");
+    return failed ? 1 : 0;
 }
 
 /* --- by the running proxy ------------------------------------------------- */
@@ -74,7 +78,7 @@ static int by_proxy(const struct prune *p)
     int64_t before[3], after[3];
     cJSON *json = ask(p, "GET /v1/ledger", NULL);
     char at[TIME_TEXT];
-    bool busy = true;
+    bool busy = true, failed = false;
 
     if (!json)
         return -1;
@@ -89,6 +93,7 @@ static int by_proxy(const struct prune *p)
         nap();
         json = ask(p, "GET /v1/ledger", NULL);
         busy = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "busy"));
+        failed = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "failed"));
         for (int i = 0; i < 3; i++)
             after[i] = number(json, names[i]) - before[i];
     }
@@ -98,7 +103,7 @@ static int by_proxy(const struct prune *p)
         fprintf(stderr, "bijia ledger: the proxy gave no answer\n");
         return 1;
     }
-    return told(after[0], after[1], after[2]);
+    return told(after[0], after[1], after[2], failed);
 }
 
 /* --- by ourselves --------------------------------------------------------- */
@@ -119,10 +124,9 @@ static int alone(const struct prune *p)
     recorder_prune(r, p->before_ms);
     while (atomic_load(&t->busy) && recorder_healthy(r))
         nap();
-    ok = recorder_healthy(r);
-    if (ok)
-        (void)told(atomic_load(&t->n_exchanges), atomic_load(&t->n_attempts),
-                   atomic_load(&t->n_accounts));
+    ok = recorder_healthy(r) && !atomic_load(&t->failed);
+    (void)told(atomic_load(&t->n_exchanges), atomic_load(&t->n_attempts),
+               atomic_load(&t->n_accounts), !ok);
     recorder_free(r);
     return ok ? 0 : 1;
 }

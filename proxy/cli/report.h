@@ -51,6 +51,7 @@ struct report {
     const struct offer *baseline; /* NULL: none, or one of the next two */
     struct again *again;          /* another policy; NULL: none */
     bool runner_up;
+    int64_t removed_before_ms; /* older requests have no rows; 0: all have */
     struct report_line *lines; /* as found */
     struct report_line total;
     size_t n_lines;

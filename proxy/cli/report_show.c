@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/time.h"
+
 #include "cli/put_json.h"
 #include "cli/table.h"
 
@@ -74,12 +76,16 @@ static void add_line(const struct report *r, struct table *t,
 void report_table(const struct report *r, FILE *to)
 {
     struct table *t = table_new(titles(r), r->arena);
+    char at[TIME_TEXT];
 
     for (const struct report_line *l = r->lines; l; l = l->next)
         add_line(r, t, l);
     if (r->n_lines != 1)
         add_line(r, t, &r->total);
     table_print(t, to);
+    if (r->removed_before_ms)
+        fprintf(to, "of requests before %s some were removed from the ledger\n",
+                time_text(r->removed_before_ms, at));
     if (has_baseline(r))
         fprintf(to,
                 "baseline: %s, with the prices of each request's instant and "
@@ -197,6 +203,8 @@ void report_json(const struct report *r, const struct report_told *told,
         put_instant(root, "from", told->from_unix_ms);
     if (told->to_unix_ms != INT64_MAX)
         put_instant(root, "to", told->to_unix_ms);
+    if (r->removed_before_ms)
+        put_instant(root, "removed_before", r->removed_before_ms);
     put_text(root, "by", told->by);
     put_text(root, "baseline", told->baseline);
     rows = put_array(root, "rows");

@@ -42,3 +42,25 @@ int ledger_notes_limited(sqlite3 *db, const struct limited_count *c)
     sqlite3_finalize(stmt);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
+
+int ledger_notes_read_old(sqlite3 *db)
+{
+    static const char missing[] =
+        "CREATE TEMP TABLE limited (hour_unix_ms, team, key_id, n);"
+        "CREATE TEMP TABLE checkpoint (n, hash, before_unix_ms, at_unix_ms,"
+        " n_exchanges, n_attempts, cny_nanos, usd_nanos, seal);";
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db,
+                                "SELECT count(*) FROM sqlite_master WHERE name "
+                                "IN ('limited', 'checkpoint')",
+                                -1, &stmt, NULL);
+    bool there;
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    there = rc == SQLITE_ROW && sqlite3_column_int64(stmt, 0) == 2;
+    sqlite3_finalize(stmt);
+    if (rc != SQLITE_ROW)
+        return rc;
+    return there ? SQLITE_OK : sqlite3_exec(db, missing, NULL, NULL, NULL);
+}

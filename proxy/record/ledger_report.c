@@ -8,6 +8,9 @@
 
 #include <sqlite3.h>
 
+#include "record/ledger_notes.h"
+#include "record/ledger_seal.h"
+
 enum {
     BUSY_MS = 5000,
     ID_TIME = 13,               /* twelve digits of an id are its time */
@@ -151,7 +154,8 @@ static sqlite3 *open_ledger(const char *state_dir, char *error,
     if (access(path, F_OK) != 0)
         return NULL;
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_busy_timeout(db, BUSY_MS) == SQLITE_OK)
+        sqlite3_busy_timeout(db, BUSY_MS) == SQLITE_OK &&
+        ledger_notes_read_old(db) == SQLITE_OK)
         return db;
     snprintf(error, error_size, "%s: %s", path, sqlite3_errmsg(db));
     sqlite3_close(db);
@@ -215,4 +219,19 @@ int ledger_report_limited(const char *state_dir, struct ledger_span span,
         return *error ? -1 : 1;
     return close_ledger(db, read_limited(db, span, each, to), error,
                         error_size);
+}
+
+int ledger_report_removed(const char *state_dir, int64_t *before_unix_ms,
+                          char *error, size_t error_size)
+{
+    sqlite3 *db = open_ledger(state_dir, error, error_size);
+    struct checkpoint last;
+    int rc;
+
+    *before_unix_ms = 0;
+    if (!db)
+        return *error ? -1 : 1;
+    rc = seal_last_checkpoint(db, &last);
+    *before_unix_ms = last.before_ms;
+    return close_ledger(db, rc, error, error_size);
 }

@@ -55,3 +55,7 @@ typedef void ledger_limited_each(void *to,
 int ledger_report_limited(const char *state_dir, struct ledger_span span,
                           ledger_limited_each *each, void *to, char *error,
                           size_t error_size) MUST_CHECK;
+
+/* Requests before that instant were removed from it; 0: none. */
+int ledger_report_removed(const char *state_dir, int64_t *before_unix_ms,
+                          char *error, size_t error_size) MUST_CHECK;

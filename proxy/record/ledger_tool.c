@@ -13,6 +13,7 @@
 #include "base/money.h"
 #include "base/time.h"
 
+#include "record/ledger_notes.h"
 #include "record/ledger_seal.h"
 
 enum {
@@ -40,7 +41,8 @@ struct ledger_tool *ledger_tool_open(const char *path,
     if (sqlite3_open_v2(path, &t->db, SQLITE_OPEN_READONLY, NULL) ==
         SQLITE_OK) {
         sqlite3_busy_timeout(t->db, BUSY_MS);
-        return t;
+        if (ledger_notes_read_old(t->db) == SQLITE_OK)
+            return t;
     }
     snprintf(problem, LEDGER_PROBLEM, "%.300s: %s", path,
              sqlite3_errmsg(t->db));

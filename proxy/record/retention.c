@@ -69,6 +69,7 @@ int retention_step(struct retention *r, struct ledger *l)
     if (rc > 0)
         return 1;
     r->before_ms = 0;
+    atomic_store(&r->failed, rc < 0);
     if (!retention_asked(r))
         atomic_store(&r->busy, false);
     return rc;

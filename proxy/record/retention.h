@@ -15,7 +15,8 @@
 struct retention {
     _Atomic int64_t keep_ms, asked_ms; /* 0: not at all */
     _Atomic int64_t n_exchanges, n_attempts, n_accounts;
-    atomic_bool busy; /* rows go that somebody asked for */
+    atomic_bool busy;   /* rows go that somebody asked for */
+    atomic_bool failed; /* the last time; the log says why */
     /* the recorder's thread's own */
     int64_t began_unix_ms, began_mono_ms;
     int64_t before_ms, due_ms; /* what is at work; when to look next */

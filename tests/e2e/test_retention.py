@@ -1,5 +1,6 @@
 """Old rows of the ledger go; what budgets have spent, and the proof of it, stay."""
 import json
+import sqlite3
 import time
 
 import pytest
@@ -18,7 +19,7 @@ def told(proxy):
 def test_old_rows_go_and_budgets_and_proof_stay(start, sim, tmp_path, how):
     clock = Clock(tmp_path / "clock")
     clock.add(-70 * DAY_S)
-    proxy = start(edit=with_budgets("{amount: 0.02, per: total}", "{amount: 5, per: day, each: user}"),
+    proxy = start(edit=with_budgets("{amount: 0.005, per: total}", "{amount: 5, per: day, each: user}"),
                   environment=clock.environment)
     for i in range(4):
         assert ask(proxy, user="u%d" % i).status == 200
@@ -44,12 +45,16 @@ def test_old_rows_go_and_budgets_and_proof_stay(start, sim, tmp_path, how):
     wait_until(lambda: len(proxy.ledger("exchange")) == 1, "old rows to go")
     text = verified(proxy)
     assert "4 attempts were removed; the chain begins at seal" in text and head[0] not in text
-    assert json.loads(proxy.run("report", "--json").stdout)["total"]["requests"] == 1
+    report = json.loads(proxy.run("report", "--json").stdout)
+    assert report["total"]["requests"] == 1 and report["removed_before"].endswith("Z")
+    assert "removed from the ledger" in proxy.run("report").stdout
+    after = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 31 * DAY_S))
+    assert "removed" not in proxy.run("report", "--from", after).stdout
     wait_until(lambda: accounts(proxy, scope="team")[0]["spent_nanos"] > spent, "its charge")
     fill(proxy)                     # the total remembers what has no rows any more
     proxy.stop()
     total = [a for a in accounts(proxy, scope="team")]
-    assert len(total) == 1 and 0 < total[0]["spent_nanos"] <= 20_000_000
+    assert len(total) == 1 and 0 < total[0]["spent_nanos"] <= 5_000_000
     team = accounts(proxy, scope="all")[0]
     assert team["spent_nanos"] == total[0]["spent_nanos"] and team["retired_nanos"] == spent
     verified(proxy)
@@ -73,3 +78,21 @@ def test_a_clock_set_forward_removes_nothing(start, sim, tmp_path):
 def test_what_is_young_stays(proxy, words):
     done = proxy.run("ledger", "prune", *words, check=False)
     assert done.returncode == 2 and "usage: bijia ledger" in done.stderr
+
+
+def test_a_ledger_of_an_older_bijia_is_read_and_taken_over(start, sim):
+    proxy = start()
+    assert ask(proxy).status == 200
+    proxy.stop()
+    db = sqlite3.connect(proxy.path("state", "ledger.db"))
+    for table in ("warning", "limited", "checkpoint"):
+        db.execute("DROP TABLE " + table)
+    db.execute("PRAGMA user_version = 2")
+    db.commit()
+    db.close()
+    verified(proxy)
+    assert json.loads(proxy.run("report", "--json").stdout)["total"]["requests"] == 1
+    proxy.start()
+    assert ask(proxy).status == 200
+    proxy.stop()
+    assert "2 attempts" in verified(proxy)
