@@ -165,6 +165,11 @@ class Direct(Proxy):
 
 
 class Nginx(Proxy):
+    """One worker, upstream connections kept, no access log, and bodies in
+    memory: 7 system calls a request at 512 KiB as at 1 KiB. With the default
+    client_body_buffer_size (16 KiB) each larger body would go through a file,
+    which only flatters whoever is compared."""
+
     name = "nginx"
 
     def command(self, tls, streams, single):
