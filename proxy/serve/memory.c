@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/fatal.h"
 #include "base/log.h"
 
 struct memory {
@@ -28,6 +30,37 @@ static void *aligned_bytes(size_t bytes, struct arena *a)
     char *p = arena_alloc(a, bytes + line);
 
     return p + (-(uintptr_t)p % line);
+}
+
+struct mapped {
+    void *at;
+    size_t bytes;
+};
+
+static void unmap(void *arg)
+{
+    const struct mapped *m = arg;
+
+    munmap(m->at, m->bytes);
+}
+
+/* Zeroed, in large pages if there are any: a long prompt's blocks lie all over
+ * it, and each page of 4 KiB would have to be found first. */
+static void *large_pages(size_t bytes, struct arena *a)
+{
+    const size_t page = (size_t)2 << 20;
+    struct mapped *m = arena_alloc(a, sizeof(*m));
+    char *p;
+
+    m->bytes = (bytes + 2 * page - 1) / page * page;
+    m->at = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (m->at == MAP_FAILED)
+        fatal("out of memory allocating %zu bytes", m->bytes);
+    arena_defer(a, unmap, m);
+    p = (char *)m->at + (-(uintptr_t)m->at % page);
+    (void)madvise(p, (bytes + page - 1) / page * page, MADV_HUGEPAGE);
+    return p;
 }
 
 /* --- the file -------------------------------------------------------------
@@ -136,8 +169,7 @@ struct memory *memory_new(const char *dir)
     m->bytes = learnt_bytes(learnt_limits_small);
     m->copy = aligned_bytes(m->bytes, a);
     random_bytes(key, sizeof(key));
-    m->learnt =
-        learnt_init(aligned_bytes(m->bytes, a), learnt_limits_small, key);
+    m->learnt = learnt_init(large_pages(m->bytes, a), learnt_limits_small, key);
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->saving, NULL);
     if (dir) {
