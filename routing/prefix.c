@@ -2,13 +2,17 @@
  * prefix.c - a chat's beginning, cut at the ends of messages and within long
  * ones, each cut named by a keyed hash of all before it.
  *
- * Two multiplications for 16 bytes: a vendor's cache that is guessed wrongly
- * costs a little money, so nothing stronger is needed; the key keeps the
- * names from being guessed back.
+ * One multiplication for a word or two: a vendor's cache that is guessed
+ * wrongly costs a little money, so nothing stronger is needed; the key keeps
+ * the names from being guessed back.
  */
 #include "routing/prefix.h"
 
 #include <string.h>
+
+#include "base/cpu.h"
+
+#include "routing/prefix_steps.h"
 
 static uint64_t fold(uint64_t a, uint64_t b)
 {
@@ -30,30 +34,26 @@ static uint64_t fold_in(uint64_t hash, const char *bytes, const uint64_t key[2])
     return fold(hash ^ word_at(bytes) ^ key[0], word_at(bytes + 8) ^ key[1]);
 }
 
-/* Each multiplication waits for the one before it: so four chains run side by
- * side. Past what they took of the `len` bytes. */
-static const char *hash_lanes(uint64_t *hash, const char *bytes, size_t len,
+/* Past the whole steps of the `len` bytes. */
+static const char *hash_steps(uint64_t *hash, const char *bytes, size_t len,
                               const uint64_t key[2])
 {
-    enum {
-        STEP = 16,
-        LANES = 4
+    size_t n = len / PREFIX_STEP_BYTES;
+    struct prefix_sums s = {
+        .key = {key[0], key[1], ~key[0], ~key[1]},
     };
 
-    const uint64_t apart = UINT64_C(0x9e3779b97f4a7c15);
-    const char *end = bytes + len / (STEP * LANES) * (STEP * LANES);
-    uint64_t a = *hash, b = a + apart, c = b + apart, d = c + apart;
-
-    if (bytes == end)
+    if (n == 0)
         return bytes;
-    for (; bytes < end; bytes += STEP * LANES) {
-        a = fold_in(a, bytes, key);
-        b = fold_in(b, bytes + STEP, key);
-        c = fold_in(c, bytes + 2 * STEP, key);
-        d = fold_in(d, bytes + 3 * STEP, key);
-    }
-    *hash = fold(fold(a ^ key[0], b ^ key[1]) ^ c, d ^ key[1]);
-    return bytes;
+#ifdef __x86_64__
+    if (cpu_level >= CPU_AVX2)
+        prefix_steps_avx2(&s, bytes, n);
+    else
+#endif
+        prefix_steps(&s, bytes, n);
+    *hash = fold(*hash ^ s.sum[0] ^ key[0], s.sum[1] ^ key[1]);
+    *hash = fold(*hash ^ s.sum[2] ^ key[0], s.sum[3] ^ key[1]);
+    return bytes + n * PREFIX_STEP_BYTES;
 }
 
 static uint64_t hash_on(uint64_t hash, const char *bytes, size_t len,
@@ -63,7 +63,7 @@ static uint64_t hash_on(uint64_t hash, const char *bytes, size_t len,
     char last[16] = "";
 
     hash ^= len;
-    bytes = hash_lanes(&hash, bytes, len, key);
+    bytes = hash_steps(&hash, bytes, len, key);
     for (; (size_t)(end - bytes) >= sizeof(last); bytes += sizeof(last))
         hash = fold_in(hash, bytes, key);
     memcpy(last, bytes, (size_t)(end - bytes));

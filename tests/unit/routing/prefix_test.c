@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/attr.h"
+#include "base/cpu.h"
 
 enum {
     FIRST = 5000,
@@ -121,11 +122,35 @@ static void changed_places_are_told_apart(void **state)
     arena_free(a);
 }
 
+static void any_processor_gives_the_same_names(void **state)
+{
+    static char body[SIZE];
+    enum cpu_level level = cpu_level;
+    struct arena *a = arena_new();
+    char *first, *second;
+    struct prefix p, q;
+
+    (void)state;
+    srandom(9);
+    for (int i = 0; i < 200; i++) {
+        write_body(body, &first, &second);
+        memcpy(second + 1 + random() % SECOND, "\"}]}", sizeof("\"}]}"));
+        p = prefix_of(body, a);
+        cpu_level = CPU_PLAIN;
+        q = prefix_of(body, a);
+        cpu_level = level;
+        assert_int_equal(p.n, q.n);
+        assert_int_equal(equal_names(&p, &q), p.n);
+    }
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_stands_for_all_before_it),
         cmocka_unit_test(changed_places_are_told_apart),
+        cmocka_unit_test(any_processor_gives_the_same_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
