@@ -6,6 +6,8 @@
 #include "base/fatal.h"
 #include "base/json_write.h"
 
+#include "routing/budget.h"
+
 #include "admin/desk.h"
 #include "serve/feed.h"
 #include "serve/hook.h"
@@ -340,6 +342,63 @@ static void warning_row(void *to, const struct hook_count *c)
         decimal_text(c->fraction_nanos, fraction), (unsigned long long)c->n);
 }
 
+/* Of teams' budgets, in the windows of now, as far as they were used. */
+struct budget_rows {
+    struct buf *out;
+    const struct program *program;
+    int64_t now_ms;
+    const char *name;
+    bool amounts; /* else what is spent */
+};
+
+static void budget_row(const struct budget_rows *r, const struct budget *b,
+                       const char *team, const struct account_view *v)
+{
+    char label[400], text[MONEY_TEXT];
+
+    label_value(label, sizeof(label), team);
+    add(r->out,
+        "bijia_%s{team=\"%s\",per=\"%s\",zone=\"%s\",currency=\"%s\"} %s\n",
+        r->name, label, b->conf->per, b->zone ? b->conf->zone : "",
+        currency_name(b->cap.currency),
+        decimal_text(r->amounts ? b->cap.nanos : v->spent_nanos, text));
+}
+
+static void look_at_account(void *to, const char *team,
+                            const struct account_view *v)
+{
+    const struct budget_rows *r = to;
+    const struct team *t =
+        snapshot_find_team(r->program->edition->snapshot, team);
+
+    for (size_t i = 0; t && v->key.scope == ACCOUNT_TEAM && i < t->n_budgets;
+         i++) {
+        const struct budget *b = &t->budgets[i];
+
+        if (b->each == EACH_TEAM && v->key.period == (uint8_t)b->period &&
+            v->key.currency == (uint8_t)b->cap.currency &&
+            v->key.window_ms == budget_window_ms(b, r->now_ms))
+            budget_row(r, b, team, v);
+    }
+}
+
+static void add_budgets(struct buf *b, const struct program *p)
+{
+    struct budget_rows rows = {.out = b,
+                               .program = p,
+                               .now_ms =
+                                   purses_high(recorder_purses(p->recorder))};
+
+    for (int i = 0; i < 2; i++) {
+        rows.amounts = i == 0;
+        rows.name = i == 0 ? "budget_amount" : "budget_spent";
+        head(b, rows.name, "gauge",
+             i == 0 ? "Of budgets of whole teams, in the window of now."
+                    : "Of them, what is spent.");
+        purses_look(recorder_purses(p->recorder), look_at_account, &rows);
+    }
+}
+
 static void add_warnings(struct buf *b, const struct program *p)
 {
     struct hook_posts posts = hook_posts(p->hook);
@@ -374,6 +433,7 @@ static void tell(struct http_request *req, struct program *p,
     add_gauge(&b, "edition", "Of the configuration, counted from the start.",
               (int64_t)s->edition);
     add_feed(&b, p);
+    add_budgets(&b, p);
     add_warnings(&b, p);
     add_requests(&b, p);
     add_teams(&b, p);

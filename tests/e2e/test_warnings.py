@@ -82,6 +82,9 @@ def test_each_fraction_is_told_once_over_failures_and_restarts(start, sim, hook)
     assert all(head["Content-Type"] == "application/json" for _, head, _ in hook.posts)
     metrics = proxy.run("admin", "metrics").stdout
     assert 'bijia_budget_warnings_total{team="demo",each="team",per="day",fraction="0.50"} 1\n' in metrics
+    labels = '{team="demo",per="day",zone="Asia/Shanghai",currency="CNY"} '
+    assert "bijia_budget_amount%s0.004\n" % labels in metrics
+    assert 0.002 <= float(metrics.split("bijia_budget_spent" + labels)[1].split("\n")[0]) < 0.004
     assert 'bijia_webhook_posts_total{result="sent"} 2\n' in metrics
     assert len(lines(proxy, "budget ")) == 2
     before = len(hook.posts)
