@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fatal.h"
 #include "base/json_write.h"
 
@@ -384,10 +385,10 @@ static void look_at_account(void *to, const char *team,
 
 static void add_budgets(struct buf *b, const struct program *p)
 {
-    struct budget_rows rows = {.out = b,
-                               .program = p,
-                               .now_ms =
-                                   purses_high(recorder_purses(p->recorder))};
+    struct budget_rows rows = {
+        .out = b,
+        .program = p,
+        .now_ms = purses_time(recorder_purses(p->recorder), clock_unix_ms())};
 
     for (int i = 0; i < 2; i++) {
         rows.amounts = i == 0;
