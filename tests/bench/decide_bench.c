@@ -1,7 +1,7 @@
 /*
  * decide_bench.c - what the parts of a decision cost, in nanoseconds.
  *
- *     decide_bench [OFFERS]
+ *     decide_bench [OFFERS [ROUNDS]]
  *
  * One vendor in two bills in USD, prices have four rows each, one of them with
  * a window where clocks change, one with lengths, and the team has rules and a
@@ -15,6 +15,7 @@
 #include "base/fatal.h"
 
 #include "routing/decide.h"
+#include "routing/learn.h"
 #include "routing/names.h"
 #include "routing/team_key.h"
 
@@ -23,6 +24,7 @@ enum {
     ROUNDS = 5000,
     KEY_ROUNDS = 500000,
     TEXT_BYTES = 256 * 1024,
+    TURNS = 6,
 };
 
 static char *secret(void *self, const struct conf_key_source *from,
@@ -65,13 +67,13 @@ static void write_market(struct text files[3], int n_offers)
     add(&files[2], "currency: CNY\nteams:\n  team:\n    vendors: {deny: "
                    "[v0]}\n    price_cap: {input: 100, output: 100}\n"
                    "aliases:\n  chat: ['*']\n");
-    for (int v = 0; v < VENDORS; v++) {
+    for (int v = 0; v < VENDORS && v < n_offers; v++) {
         add(&files[0],
             "  v%d:\n    base_url: https://v.example\n    currency: %s\n"
             "    keys: [{env: KEY}]\n    models:\n",
             v, v % 2 ? "USD" : "CNY");
         add(&files[1], "  v%d:\n", v);
-        for (int m = 0; m < n_offers / VENDORS; m++) {
+        for (int m = 0; m * VENDORS + v < n_offers; m++) {
             add(&files[0],
                 "      m%d: {context: 128000, max_output: 8000, tools: yes}\n",
                 m);
@@ -86,6 +88,8 @@ static void write_market(struct text files[3], int n_offers)
         }
     }
 }
+
+static int rounds = ROUNDS;
 
 static struct snapshot *market(int n_offers)
 {
@@ -144,12 +148,116 @@ static void bench_decide(const struct snapshot *s)
     struct decision d = {0};
     double begin = cpu_ns();
 
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < rounds; i++) {
         arena_reset(a);
         decide(&d, s, &q, &c, a);
     }
     printf("decide, %u offers, %u listed: %.0f ns\n", d.n_verdicts, d.n_listed,
-           (cpu_ns() - begin) / ROUNDS);
+           (cpu_ns() - begin) / rounds);
+    arena_free(a);
+}
+
+/* --- with all that is learnt ---------------------------------------------- */
+
+struct lore {
+    struct learnt *learnt;
+    const uint16_t *numbers;
+    struct outlook *outlook;
+};
+
+static void look_learnt(const void *self, const struct offer *offer,
+                        struct offer_state *out)
+{
+    const struct lore *w = self;
+
+    look(NULL, offer, out);
+    learnt_look(w->outlook, offer, out);
+}
+
+static void weigh_learnt(const void *self, const struct snapshot *s,
+                         struct verdict *verdicts, uint32_t n)
+{
+    const struct lore *w = self;
+
+    learnt_weigh(w->outlook, s, verdicts, n);
+}
+
+/* The turn-th request of a conversation: each is three blocks longer. */
+static struct query turn_of(const struct snapshot *s, int conversation,
+                            int turn)
+{
+    static uint64_t names[3 * TURNS];
+    static int32_t ends[3 * TURNS];
+    uint32_t n = 3 * (uint32_t)(turn + 1);
+
+    for (uint32_t i = 0; i < n; i++) {
+        names[i] = i == 0 ? 7 : 1000 * (uint64_t)(conversation + 1) + i;
+        ends[i] = 500 * (int32_t)(i + 1);
+    }
+    return (struct query){
+        .asked = "chat",
+        .team = snapshot_find_team(s, "team"),
+        .needs = NEED_TOOLS,
+        .text = {.latin = 1600 * (int64_t)n,
+                 .words = 500 * (int64_t)n,
+                 .han = 200 * (int64_t)n},
+        .n_messages = 2 * n,
+        .n = 1,
+        .prefix = {.names = names, .ends = ends, .n = n},
+    };
+}
+
+static double converse(const struct snapshot *s, struct lore *w, int64_t now,
+                       int turns, bool answers)
+{
+    struct conditions c = {.now_unix_ms = now,
+                           .look = look_learnt,
+                           .weigh = weigh_learnt,
+                           .self = w};
+    struct arena *a = arena_new();
+    struct decision d;
+    double begin = cpu_ns();
+
+    for (int i = 0; i < turns; i++) {
+        struct query q = turn_of(s, i / TURNS, answers ? i % TURNS : 3);
+
+        arena_reset(a);
+        w->outlook =
+            learnt_prepare(w->learnt, w->numbers, &q, c.now_unix_ms, a);
+        decide(&d, s, &q, &c, a);
+        if (answers) {
+            struct usage u = d.verdicts[0].expected;
+            struct lesson *x =
+                learnt_sent(w->learnt, w->outlook, s, &d, &d.verdicts[0], a);
+
+            u.estimated = false;
+            u.output_tokens = 100 + 10 * (i % 30);
+            learnt_answered(w->learnt, x, &u, d.verdicts[0].compared.nanos);
+            c.now_unix_ms += 1000;
+        }
+    }
+    begin = cpu_ns() - begin;
+    arena_free(a);
+    return begin / turns;
+}
+
+static void bench_learnt(const struct snapshot *s)
+{
+    const int64_t now = 1795000000000;
+    const uint64_t key[2] = {1, 2};
+    size_t bytes = learnt_bytes(learnt_limits_small);
+    struct arena *a = arena_new();
+    struct lore w;
+    char *memory = arena_alloc(a, bytes + 64);
+    double taught;
+
+    w.learnt = learnt_init(memory + (-(uintptr_t)memory % 64),
+                           learnt_limits_small, key);
+    w.numbers = learnt_bind(w.learnt, s, a);
+    taught = converse(s, &w, now, 300, true);
+    printf("all that is learnt looked up, decide, weighed: %.0f ns; "
+           "with the answer's lesson: %.0f ns\n",
+           converse(s, &w, now + 305000, rounds, false), taught);
     arena_free(a);
 }
 
@@ -182,9 +290,12 @@ static void bench_keys(void)
 int main(int argc, char **argv)
 {
     long n = argc > 1 ? strtol(argv[1], NULL, 10) : 0;
-    struct snapshot *s = market(n < VENDORS || n > 1000 ? 200 : (int)n);
+    struct snapshot *s = market(n < 2 || n > 1000 ? 200 : (int)n);
 
+    if (argc > 2)
+        rounds = (int)strtol(argv[2], NULL, 10);
     bench_decide(s);
+    bench_learnt(s);
     if (argc < 3)
         bench_keys();
     snapshot_release(s);
