@@ -9,7 +9,7 @@
 
 /*
  * resolve -> for each offer: look, estimate, price, convert -> sieve
- *         -> line up -> decision
+ *         -> weigh what lies ahead -> sort -> decision
  */
 
 enum {
@@ -78,15 +78,13 @@ struct counted {
     int64_t tokens;
 };
 
+/* `s` goes from offer to offer. */
 static void judge(struct verdict *out, struct sifting *s,
-                  struct counted *counted)
+                  const struct conditions *conditions, struct counted *counted,
+                  struct moment *moment)
 {
-    enum currency currency = s->snapshot->currency;
-    int64_t at = s->conditions->now_unix_ms;
-
     out->offer = s->offer;
-    out->compared.currency = currency;
-    s->conditions->look(s->conditions->self, s->offer, &s->state);
+    conditions->look(conditions->self, s->offer, &s->state);
     out->latency_ms = s->state.latency_ms;
     if (counted->family != s->offer->vendor->tokenizer) {
         counted->family = s->offer->vendor->tokenizer;
@@ -94,71 +92,98 @@ static void judge(struct verdict *out, struct sifting *s,
     }
     out->expected = expected_of(counted->tokens, s->offer, s->query, &s->state);
     s->expected_input = out->expected.input_tokens;
-    price_expect(&out->expected, s->offer, at);
-    s->priced = price_cost(&out->cost, s->offer, at, &out->expected,
-                           s->state.quota_left);
+    s->priced = price_new(&out->cost, &out->expected, s->offer, moment,
+                          s->state.quota_left);
     s->row = out->cost.row;
-    s->comparable = s->priced && price_convert(&out->compared, s->snapshot,
-                                               out->cost.total, currency, at);
+    out->compared.currency = s->rates->to;
+    s->comparable =
+        s->priced && rates_convert(&out->compared, s->rates, out->cost.total);
     out->comparable = s->comparable;
+    s->refusal = NULL;
     out->why = sieve(s);
     out->refusal = s->refusal;
 }
 
 /* What order goes by, close together: the verdicts themselves are large. */
 struct place_in_line {
-    bool unpriced;
     int64_t nanos;
     uint32_t latency_rank;
     uint32_t at; /* its verdict, as found */
-    const char *name;
 };
 
 /* Does `a` stand before `b`? Never both ways round: names differ. */
-static bool stands_before(const struct place_in_line *a,
+static bool stands_before(const struct verdict *v,
+                          const struct place_in_line *a,
                           const struct place_in_line *b)
 {
-    if (a->unpriced != b->unpriced)
-        return b->unpriced;
     if (a->nanos != b->nanos)
         return a->nanos < b->nanos;
     if (a->latency_rank != b->latency_rank)
         return a->latency_rank < b->latency_rank;
-    return strcmp(a->name, b->name) < 0;
+    return strcmp(v[a->at].offer->name, v[b->at].offer->name) < 0;
 }
 
 /* Merges the sorted runs [0, half) and [half, n) of `from` into `to`. */
-static void merge(struct place_in_line *to, const struct place_in_line *from,
-                  size_t half, size_t n)
+static void merge(const struct verdict *v, struct place_in_line *to,
+                  const struct place_in_line *from, size_t half, size_t n)
 {
-    size_t left = 0, right = half;
+    size_t left = 0, right = half, i = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        bool take_left =
-            right == n ||
-            (left < half && !stands_before(&from[right], &from[left]));
+    if (half == n || stands_before(v, &from[half - 1], &from[half]))
+        left = half; /* in order already */
+    else
+        while (left < half && right < n)
+            to[i++] = stands_before(v, &from[right], &from[left])
+                          ? from[right++]
+                          : from[left++];
+    if (i == 0)
+        memcpy(to, from, n * sizeof(*to));
+    else if (left < half)
+        memcpy(to + i, from + left, (half - left) * sizeof(*to));
+    else
+        memcpy(to + i, from + right, (n - right) * sizeof(*to));
+}
 
-        to[i] = from[take_left ? left++ : right++];
+/* A few, in place. */
+static void insert(const struct verdict *v, struct place_in_line *list,
+                   size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct place_in_line p = list[i];
+        size_t at = i;
+
+        for (; at > 0 && stands_before(v, &p, &list[at - 1]); at--)
+            list[at] = list[at - 1];
+        list[at] = p;
     }
 }
 
-/* A merge sort, since libc's qsort may take memory of its own. Returns
- * whichever of the two arrays holds the result. */
-static const struct place_in_line *order(struct place_in_line *list,
-                                         struct place_in_line *spare, size_t n)
+/* A merge sort, since libc's qsort may take memory of its own. `spare` is as
+ * long as `list`. */
+static void order(const struct verdict *v, struct place_in_line *list,
+                  struct place_in_line *spare, size_t n)
 {
-    for (size_t run = 1; run < n; run *= 2) {
-        struct place_in_line *swap = list;
+    enum {
+        FEW = 8
+    };
+
+    struct place_in_line *from = list;
+
+    for (size_t at = 0; at < n; at += FEW)
+        insert(v, list + at, n - at < FEW ? n - at : FEW);
+    for (size_t run = FEW; run < n; run *= 2) {
+        struct place_in_line *swap = from;
 
         for (size_t at = 0; at < n; at += 2 * run) {
             size_t len = n - at < 2 * run ? n - at : 2 * run;
 
-            merge(spare + at, list + at, len < run ? len : run, len);
+            merge(v, spare + at, from + at, len < run ? len : run, len);
         }
-        list = spare;
+        from = spare;
         spare = swap;
     }
-    return list;
+    if (from != list)
+        memcpy(list, from, n * sizeof(*list));
 }
 
 /* Brings v[from[i]] to v[i], for all i, each moved once. Destroys `from`. */
@@ -183,33 +208,70 @@ static void rearrange(struct verdict *v, uint32_t *from, uint32_t n)
     }
 }
 
-/* The listed ones in order, then the others as found. */
-static void line_up(struct decision *d, struct arena *a)
-{
-    size_t n = d->n_listed, listed = 0, others = n;
-    struct place_in_line *list = arena_alloc(a, 2 * n * sizeof(*list));
-    uint32_t *from = arena_alloc(a, d->n_verdicts * sizeof(*from));
-    const struct place_in_line *line;
+/* The listed ones: those with a price, then those without. */
+struct line {
+    struct place_in_line *list, *spare;
+    size_t n_priced, n;
+};
 
+static void sort_line(const struct line *line, const struct verdict *v)
+{
+    for (size_t i = 0; i < line->n; i++) {
+        struct place_in_line *p = &line->list[i];
+
+        p->nanos = v[p->at].compared.nanos + v[p->at].time + v[p->at].ahead;
+    }
+    order(v, line->list, line->spare, line->n_priced);
+    order(v, line->list + line->n_priced, line->spare,
+          line->n - line->n_priced);
+}
+
+static void line_up(struct line *line, const struct decision *d,
+                    struct arena *a)
+{
+    size_t n = d->n_listed, last = n;
+
+    line->list = arena_alloc(a, 2 * n * sizeof(*line->list));
+    line->spare = line->list + n;
+    line->n = n;
+    line->n_priced = 0;
     for (uint32_t i = 0; i < d->n_verdicts; i++) {
         const struct verdict *v = &d->verdicts[i];
+        struct place_in_line *p;
 
-        if (v->why != WHY_LISTED) {
-            from[others++] = i;
+        if (v->why != WHY_LISTED)
             continue;
-        }
-        list[listed++] = (struct place_in_line){
-            .unpriced = !v->comparable,
-            .nanos = v->compared.nanos + v->time + v->ahead,
-            .latency_rank =
-                v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX,
-            .at = i,
-            .name = v->offer->name,
-        };
+        p = &line->list[v->comparable ? line->n_priced++ : --last];
+        p->latency_rank =
+            v->latency_ms > 0 ? (uint32_t)v->latency_ms : UINT32_MAX;
+        p->at = i;
     }
-    line = order(list, list + n, n);
-    for (size_t i = 0; i < n; i++)
-        from[i] = line[i].at;
+}
+
+static void weigh_line(const struct line *line, const struct decision *d,
+                       const struct snapshot *snapshot,
+                       const struct conditions *c, struct arena *a)
+{
+    struct verdict **listed =
+        arena_alloc(a, line->n * sizeof(struct verdict *));
+
+    for (size_t i = 0; i < line->n; i++)
+        listed[i] = &d->verdicts[line->list[i].at];
+    c->weigh(c->self, snapshot, listed, (uint32_t)line->n);
+}
+
+/* The listed ones in order, then the others as found. */
+static void bring_in_order(struct decision *d, const struct line *line,
+                           struct arena *a)
+{
+    uint32_t *from = arena_alloc(a, d->n_verdicts * sizeof(*from));
+    size_t others = line->n;
+
+    for (size_t i = 0; i < line->n; i++)
+        from[i] = line->list[i].at;
+    for (uint32_t i = 0; i < d->n_verdicts; i++)
+        if (d->verdicts[i].why != WHY_LISTED)
+            from[others++] = i;
     rearrange(d->verdicts, from, d->n_verdicts);
 }
 
@@ -219,41 +281,50 @@ static int64_t worth_of(int32_t latency_ms, int64_t second_nanos)
     return (int64_t)((__int128)second_nanos * latency_ms / 1000);
 }
 
+static void judge_all(struct decision *out, const struct snapshot *snapshot,
+                      const struct query *query,
+                      const struct conditions *conditions, struct offer_set set)
+{
+    const struct conf_team *team = query->team ? query->team->conf : NULL;
+    int64_t second = wish_second(team, query->asked);
+    struct counted counted = {.family = -1};
+    struct moment moment = {.unix_ms = conditions->now_unix_ms};
+    struct rates rates =
+        rates_of(snapshot, snapshot->currency, conditions->now_unix_ms);
+    struct sifting sifting = {
+        .snapshot = snapshot, .query = query, .rates = &rates};
+
+    for (size_t i = 0; i < set.n; i++) {
+        struct verdict *v = &out->verdicts[i];
+
+        sifting.offer = set.offers[i];
+        sifting.state = (struct offer_state){0};
+        judge(v, &sifting, conditions, &counted, &moment);
+        if (second > 0)
+            v->time = worth_of(v->latency_ms, second);
+        out->n_listed += v->why == WHY_LISTED;
+    }
+}
+
 void decide(struct decision *out, const struct snapshot *snapshot,
             const struct query *query, const struct conditions *conditions,
             struct arena *a)
 {
     struct offer_set set =
         snapshot_resolve(snapshot, query->team, query->asked);
-    struct counted counted = {.family = -1};
-
-    const struct conf_team *team = query->team ? query->team->conf : NULL;
-    int64_t second;
+    struct line line;
 
     *out = (struct decision){0};
     if (set.n == 0)
         return;
-    second = wish_second(team, query->asked);
     out->verdicts = arena_alloc(a, set.n * sizeof(*out->verdicts));
     out->n_verdicts = (uint32_t)set.n;
-    for (size_t i = 0; i < set.n; i++) {
-        struct sifting sifting = {
-            .snapshot = snapshot,
-            .query = query,
-            .conditions = conditions,
-            .offer = set.offers[i],
-        };
-
-        judge(&out->verdicts[i], &sifting, &counted);
-        out->verdicts[i].time = worth_of(out->verdicts[i].latency_ms, second);
-        out->n_listed += out->verdicts[i].why == WHY_LISTED;
-    }
-    line_up(out, a);
-    if (conditions->weigh && out->n_listed > 1) {
-        conditions->weigh(conditions->self, snapshot, out->verdicts,
-                          out->n_listed);
-        line_up(out, a);
-    }
+    judge_all(out, snapshot, query, conditions, set);
+    line_up(&line, out, a);
+    if (conditions->weigh && out->n_listed > 1)
+        weigh_line(&line, out, snapshot, conditions, a);
+    sort_line(&line, out->verdicts);
+    bring_in_order(out, &line, a);
 }
 
 /* What the client wrote, in quotes; standard unless it can be read. */

@@ -54,10 +54,10 @@ struct conditions {
     /* Fills *out for one offer. Pure for the length of one decide(). */
     void (*look)(const void *self, const struct offer *offer,
                  struct offer_state *out);
-    /* May set `ahead` of the first n verdicts, which are listed. NULL: none
+    /* May set `ahead` of the n listed verdicts, which come as found. NULL: none
      * is set. */
     void (*weigh)(const void *self, const struct snapshot *snapshot,
-                  struct verdict *verdicts, uint32_t n);
+                  struct verdict *const *listed, uint32_t n);
     const void *self;
 };
 

@@ -4,7 +4,7 @@
 
 #include "routing/learn_parts.h"
 
-static const uint64_t magic_word = UINT64_C(0x32616e7261656a62);
+static const uint64_t magic_word = UINT64_C(0x33616e7261656a62);
 
 const struct learnt_limits learnt_limits_small = {
     .blocks = 1 << 16,

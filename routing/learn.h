@@ -65,7 +65,7 @@ void learnt_look(const struct outlook *o, const struct offer *offer,
 
 /* Sets `ahead` of each listed verdict. */
 void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
-                  struct verdict *verdicts, uint32_t n);
+                  struct verdict *const *listed, uint32_t n);
 
 /* What must be kept until the answer's usage is known. Some 400 bytes. */
 struct lesson;

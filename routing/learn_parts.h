@@ -99,6 +99,7 @@ struct offer_learnt {
     uint32_t counted;
     /* answers, against what others would have said */
     float said, expected;
+    float verbosity; /* what comes of these */
     uint32_t answers;
 };
 
@@ -130,9 +131,9 @@ struct learnt {
     uint64_t key[2]; /* of the names of prompts; random */
     struct learnt_limits limits;
     uint64_t blocks_at, tails_at;
-    uint32_t n_offers;
-    float said, expected;  /* answers of all offers, fading */
-    float spent, explored; /* nanos, fading: for exploration's budget */
+    uint32_t n_offers, refreshed; /* the last whose verbosity was */
+    float said, expected;         /* answers of all offers, fading */
+    float spent, explored;        /* nanos, fading: for exploration's budget */
     struct returns returns;
     struct offer_learnt offers[LEARNT_OFFERS];
     struct context contexts[CONTEXTS];
@@ -234,7 +235,6 @@ float size_input(const struct outlook *o, const struct offer_learnt *v,
 float size_output(const struct outlook *o, const struct offer_learnt *v,
                   float input);
 void size_look(struct learnt *l, struct outlook *o);
-float size_verbosity(const struct learnt *l, const struct offer_learnt *v);
 void size_learn(struct learnt *l, const struct lesson *x,
                 struct offer_learnt *v, const struct usage *usage);
 

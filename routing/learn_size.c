@@ -16,6 +16,7 @@ void size_init(struct offer_learnt *v)
         v->weight[k] = 1;
         v->doubt[k] = doubt;
     }
+    v->verbosity = 1;
 }
 
 float size_input(const struct outlook *o, const struct offer_learnt *v,
@@ -115,7 +116,7 @@ void size_look(struct learnt *l, struct outlook *o)
 /* So many times what the others would say. Answers vary much: it takes ten to
  * be half sure; and who is asked what is no accident, so that what is close to
  * once may as well be once. */
-float size_verbosity(const struct learnt *l, const struct offer_learnt *v)
+static float verbosity(const struct learnt *l, const struct offer_learnt *v)
 {
     const float doubt = 10, close = .12F;
     float own = (v->said + doubt) / (v->expected + doubt);
@@ -123,6 +124,22 @@ float size_verbosity(const struct learnt *l, const struct offer_learnt *v)
     float r = logf(clampf(own / all, .1F, 10));
 
     return expf(r * (1 - expf(-r * r / (close * close))));
+}
+
+/* An answer changes what is usual for all: each time some others are looked at
+ * again, in turn. */
+static void refresh(struct learnt *l, struct offer_learnt *v)
+{
+    enum {
+        OTHERS = 8
+    };
+
+    v->verbosity = verbosity(l, v);
+    for (uint32_t i = 0; i < OTHERS && i < l->n_offers; i++) {
+        l->refreshed = l->refreshed + 1 < l->n_offers ? l->refreshed + 1 : 0;
+        v = &l->offers[l->refreshed];
+        v->verbosity = verbosity(l, v);
+    }
 }
 
 /* How much an answer of the offer tells of it, rather than of what is asked:
@@ -167,15 +184,14 @@ static float scale(int32_t reference, float input)
 float size_output(const struct outlook *o, const struct offer_learnt *v,
                   float input)
 {
-    return o->answer * scale(o->input, input) * size_verbosity(o->l, v);
+    return o->answer * scale(o->input, input) * v->verbosity;
 }
 
 static void learn_output(struct learnt *l, const struct lesson *o,
                          struct offer_learnt *v, float input, float said)
 {
     const float most = 256, fading = .998F, known = 8, outlier = 5;
-    float usual = scale(o->input, input),
-          x = said / (usual * size_verbosity(l, v));
+    float usual = scale(o->input, input), x = said / (usual * v->verbosity);
 
     /* against all offers together, so that what is usual does not drift */
     if (o->answer_seen >= known && o->answer > 0) {
@@ -186,6 +202,7 @@ static void learn_output(struct learnt *l, const struct lesson *o,
         v->expected = v->expected * keep + weight;
         l->said = l->said * keep + times * weight;
         l->expected = l->expected * keep + weight;
+        refresh(l, v);
     }
     if (v->answers < UINT32_MAX)
         v->answers++;

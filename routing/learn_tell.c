@@ -11,7 +11,7 @@ void learnt_tell(const struct learnt *l, learnt_teller *tell, void *to)
             .answers = v->answers,
             .counted = v->counted,
             .cache_believed = (double)cache_belief(v, v->usable_after),
-            .verbosity = (double)size_verbosity(l, v),
+            .verbosity = (double)v->verbosity,
         };
 
         for (int k = 0; k < TOKEN_CLASSES; k++)

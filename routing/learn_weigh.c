@@ -7,6 +7,10 @@
  *
  *   later(k, home) = chance(k) x min(stay at home, move to the best)
  *
+ * Of many offers the few are reckoned that could be best, had they the whole
+ * conversation in their cache; the others are taken to cost as much later as
+ * the dearest of these.
+ *
  * A beginning that many requests share is an investment: an offer that does
  * not hold it yet is charged for it as if its future users paid their part.
  */
@@ -15,8 +19,7 @@
 #include "routing/learn_parts.h"
 
 enum {
-    CANDIDATES = 48,
-    FINE = 12, /* so few are reckoned with their price's tiers and windows */
+    CANDIDATES = 12, /* reckoned; of more offers, those that may be best */
 };
 
 struct candidate {
@@ -35,16 +38,25 @@ struct candidate {
     double kept; /* by others, whatever becomes of this one */
 };
 
-static double unit_of(const struct snapshot *s, const struct verdict *v,
-                      int64_t at_ms)
+/* What one of a currency is in the snapshot's; 1: not known. */
+struct units {
+    double of[CURRENCY_COUNT];
+};
+
+static struct units units_of(const struct snapshot *s, int64_t at_ms)
 {
     const int64_t one = 1000000000;
-    struct money m = {one, v->cost.total.currency}, told;
+    struct units u;
 
-    if (m.currency == s->currency ||
-        !price_convert(&told, s, m, s->currency, at_ms))
-        return 1;
-    return (double)told.nanos / (double)one;
+    for (int i = 0; i < CURRENCY_COUNT; i++) {
+        struct money m = {one, (enum currency)i}, told;
+
+        u.of[i] = m.currency != s->currency &&
+                          price_convert(&told, s, m, s->currency, at_ms)
+                      ? (double)told.nanos / (double)one
+                      : 1;
+    }
+    return u;
 }
 
 static void set_rates(struct candidate *c, const struct price_row *row,
@@ -61,21 +73,89 @@ static void set_rates(struct candidate *c, const struct price_row *row,
     c->output = unit * (double)row->output.nanos_per_mtok / mtok;
 }
 
-static bool candidate_of(struct candidate *c, const struct outlook *o,
-                         const struct snapshot *s, struct verdict *v)
+static void candidate_of(struct candidate *c, const struct outlook *o,
+                         const struct units *units, struct verdict *v)
 {
     uint16_t number = o->numbers[v->offer->index];
 
-    if (!v->comparable || number == LEARNT_NOBODY)
-        return false;
     *c = (struct candidate){.v = v, .own = &o->l->offers[number]};
-    set_rates(c, v->cost.row, unit_of(s, v, o->now_ms));
+    set_rates(c, v->cost.row, units->of[v->cost.row->currency]);
     c->out_now = c->output;
     c->belief = (double)cache_belief(c->own, c->own->usable_after);
     c->depth = (double)v->expected.cached_tokens;
     c->per = o->input > 0 ? (double)v->expected.input_tokens / o->input : 1;
     c->answer = (double)v->expected.output_tokens;
-    return true;
+}
+
+/* Turns that may come: how many, and of how many reference tokens. */
+struct prospect {
+    double turns, tokens;
+};
+
+static struct prospect prospect_of(const struct outlook *o)
+{
+    struct prospect p = {0};
+    double comes = 1;
+
+    for (int k = 0; k < LEARNT_TURNS; k++) {
+        comes *= (double)o->chance[k].by[RETURN_BINS - 1];
+        p.turns += comes;
+        p.tokens += comes * (double)o->input_then[k + 1];
+    }
+    return p;
+}
+
+/* No less can it cost, now and then. */
+static double bound_of(const struct verdict *v, const struct outlook *o,
+                       const struct units *units, const struct prospect *p)
+{
+    const struct price_row *row = v->cost.row;
+    const struct offer_learnt *own = &o->l->offers[o->numbers[v->offer->index]];
+    double later = (double)v->expected.output_tokens *
+                   (double)row->output.nanos_per_mtok * p->turns;
+
+    if (o->input > 0)
+        later +=
+            p->tokens * (double)v->expected.input_tokens / o->input *
+            (double)(own->ttl > 0 ? row->cached : row->input).nanos_per_mtok;
+    return (double)(v->compared.nanos + v->time) +
+           later * units->of[row->currency] / TOKENS_PER_MTOK;
+}
+
+/* Fills `at` with the places of at most CANDIDATES of the listed; returns how
+ * many. */
+static size_t choose(uint32_t at[CANDIDATES], const struct outlook *o,
+                     const struct units *units, struct verdict *const *listed,
+                     uint32_t n)
+{
+    double bounds[CANDIDATES];
+    struct prospect p = prospect_of(o);
+    size_t n_c = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct verdict *v = listed[i];
+        double bound = -1;
+        size_t k;
+
+        if (!v->comparable || o->numbers[v->offer->index] == LEARNT_NOBODY)
+            continue;
+        if (n > CANDIDATES)
+            bound = bound_of(v, o, units, &p);
+        if (n_c == CANDIDATES && bound >= bounds[CANDIDATES - 1])
+            continue;
+        k = n_c < CANDIDATES ? n_c++ : CANDIDATES - 1;
+        if (n <= CANDIDATES) { /* all of them */
+            at[k] = i;
+            continue;
+        }
+        for (; k > 0 && bounds[k - 1] > bound; k--) {
+            bounds[k] = bounds[k - 1];
+            at[k] = at[k - 1];
+        }
+        bounds[k] = bound;
+        at[k] = i;
+    }
+    return n_c;
 }
 
 /* How many tokens a turn that comes is expected to find in its cache: all
@@ -105,8 +185,11 @@ static double finds(const struct candidate *c, const struct outlook *o, int k,
 
 /* Turn `k`, of a prompt by so many reference tokens longer than expected. */
 static void reckon_turn(struct candidate *c, size_t n, const struct outlook *o,
-                        const struct snapshot *s, int k, double longer)
+                        const struct units *units, int k, double longer)
 {
+    struct moment moment = {
+        .unix_ms = o->now_ms +
+                   (int64_t)((double)(k + 1) * (double)o->l->returns.gap_ms)};
     double best = -1;
 
     for (size_t i = 0; i < n; i++) {
@@ -115,16 +198,14 @@ static void reckon_turn(struct candidate *c, size_t n, const struct outlook *o,
         double found = finds(a, o, k, longer);
         double held = a->depth < then ? a->depth : then, cold;
 
-        if (a->v->offer->n_rows > 1 && n <= FINE) {
+        if (a->v->offer->n_rows > 1) {
             struct usage u = a->v->expected;
-            int64_t at = o->now_ms + (int64_t)((double)(k + 1) *
-                                               (double)o->l->returns.gap_ms);
             const struct price_row *row;
 
             u.input_tokens = (int64_t)then;
-            row = price_row_at(a->v->offer, at, &u);
+            row = price_row_in(a->v->offer, &moment, &u);
             if (row)
-                set_rates(a, row, unit_of(s, a->v, o->now_ms));
+                set_rates(a, row, units->of[row->currency]);
         }
         cold = then * a->fresh + a->answer * a->output;
         a->stay = cold - found * (a->fresh - a->cached) + a->later;
@@ -142,7 +223,7 @@ static void reckon_turn(struct candidate *c, size_t n, const struct outlook *o,
 /* Behind the turns looked at, all further ones are as the one half way: the
  * prompt grows by the same each turn, and so does what it costs. */
 static void reckon_end(struct candidate *c, size_t n, const struct outlook *o,
-                       const struct snapshot *s)
+                       const struct units *units)
 {
     const double most = .9;
     int k = LEARNT_TURNS - 1;
@@ -151,7 +232,7 @@ static void reckon_end(struct candidate *c, size_t n, const struct outlook *o,
 
     if (chance > most)
         chance = most;
-    reckon_turn(c, n, o, s, k, growth * chance / (1 - chance));
+    reckon_turn(c, n, o, units, k, growth * chance / (1 - chance));
     for (size_t i = 0; i < n; i++)
         c[i].later *= chance / (1 - chance);
 }
@@ -173,27 +254,41 @@ static double shared_part(const struct candidate *c, const struct outlook *o)
     return tokens * (c->fresh - c->cached) * uses / (1 + uses);
 }
 
+/* What order goes by. */
+static int64_t score_of(const struct verdict *v)
+{
+    return v->compared.nanos + v->time + v->ahead;
+}
+
+/* Makes its score this one. */
+static void put_at(struct verdict *v, int64_t score)
+{
+    v->ahead = score - v->compared.nanos - v->time;
+}
+
 /* An offer of which little has been seen may be better than it looks: now
  * and then, as far as the budget goes, it gets its chance. */
 static void explore(struct candidate *c, size_t n, struct outlook *o)
 {
     const double share = .002, first = 6;
     const uint32_t settled = 20;
-    double best = -1, hopeful = 0;
+    double best = -1, hopeful = 0, now = -1;
     struct candidate *tried = NULL;
 
     for (size_t i = 0; i < n; i++) {
-        double score = (double)(c[i].v->compared.nanos + c[i].v->ahead);
+        double score = (double)score_of(c[i].v);
 
         if (best < 0 || score < best)
             best = score;
+        if (now < 0 || (double)c[i].v->compared.nanos < now)
+            now = (double)c[i].v->compared.nanos;
     }
     for (size_t i = 0; i < n; i++) {
         double seen = (double)c[i].own->answers / 6 + 1;
         double hope =
             c[i].answer * c[i].out_now / sqrt(seen) +
             (c[i].own->counted < 3 ? .1 : 0) * (double)c[i].v->compared.nanos;
-        double score = (double)(c[i].v->compared.nanos + c[i].v->ahead);
+        double score = (double)score_of(c[i].v);
 
         if (score <= best || seen > 50)
             continue;
@@ -208,16 +303,16 @@ static void explore(struct candidate *c, size_t n, struct outlook *o)
         return;
     }
     if ((double)o->l->explored + o->premium >
-        share * (double)o->l->spent + first * (double)c[0].v->compared.nanos) {
+        share * (double)o->l->spent + first * now) {
         o->premium = 0;
         return;
     }
-    tried->v->ahead = (int64_t)best - 1 - tried->v->compared.nanos;
+    put_at(tried->v, (int64_t)best - 1);
 }
 
 /* The leader first, unless much is to be saved; a conversation that lies
  * elsewhere may stay there. */
-static void follow(struct verdict *verdicts, uint32_t n,
+static void follow(struct verdict *const *listed, uint32_t n,
                    const struct outlook *o)
 {
     const double much = 1.1;
@@ -226,38 +321,42 @@ static void follow(struct verdict *verdicts, uint32_t n,
     struct verdict *leader = NULL, *home = NULL;
 
     for (uint32_t i = 0; i < n; i++) {
-        struct verdict *v = &verdicts[i];
+        struct verdict *v = listed[i];
         uint16_t number = o->numbers[v->offer->index];
+        int32_t depth = number < o->n_offers ? o->depth[number] : 0;
 
-        if (v->compared.nanos + v->ahead < least)
-            least = v->compared.nanos + v->ahead;
+        if (!v->comparable)
+            continue;
+        if (score_of(v) < least)
+            least = score_of(v);
         if (number == o->leader)
             leader = v;
-        if (number < o->n_offers && o->depth[number] > deepest) {
-            deepest = o->depth[number];
+        if (depth > deepest ||
+            (home && depth == deepest &&
+             v->compared.nanos + v->time < home->compared.nanos + home->time)) {
+            deepest = depth;
             home = v;
         }
     }
-    if (!leader ||
-        (double)(leader->compared.nanos + leader->ahead) > much * (double)least)
+    if (!leader || (double)score_of(leader) > much * (double)least)
         return;
-    if (o->parent && home &&
-        home->compared.nanos + home->ahead <
-            leader->compared.nanos + leader->ahead)
+    if (o->parent && home && score_of(home) < score_of(leader))
         leader = home;
-    leader->ahead = least - 1 - leader->compared.nanos;
+    put_at(leader, least - 1);
 }
 
 void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
-                  struct verdict *verdicts, uint32_t n)
+                  struct verdict *const *listed, uint32_t n)
 {
+    const struct units units = units_of(snapshot, o->now_ms);
+    uint32_t at[CANDIDATES];
     struct candidate c[CANDIDATES];
-    size_t n_c = 0;
+    size_t n_c = choose(at, o, &units, listed, n);
     const double shade = .9; /* what is far may not come at all */
     double far = 0;
 
-    for (uint32_t i = 0; i < n && n_c < CANDIDATES; i++)
-        n_c += candidate_of(&c[n_c], o, snapshot, &verdicts[i]);
+    for (size_t i = 0; i < n_c; i++)
+        candidate_of(&c[i], o, &units, listed[at[i]]);
     for (size_t i = 0; i < n_c; i++) {
         double shared = (double)o->shared * c[i].per;
         double soon =
@@ -272,21 +371,19 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
                 c[i].held = shared;
         }
     }
-    reckon_end(c, n_c, o, snapshot);
+    reckon_end(c, n_c, o, &units);
     for (int k = LEARNT_TURNS - 1; k >= 0; k--)
-        reckon_turn(c, n_c, o, snapshot, k, 0);
-    for (size_t i = 0; i < n_c; i++) {
-        double ahead = shade * c[i].later - c[i].shared;
-
-        c[i].v->ahead = (int64_t)ahead;
+        reckon_turn(c, n_c, o, &units, k, 0);
+    for (size_t i = 0; i < n_c; i++)
         if (c[i].later > far)
             far = c[i].later;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        if (i >= CANDIDATES)
-            verdicts[i].ahead = (int64_t)far;
+    if (n > CANDIDATES)
+        for (uint32_t i = 0; i < n; i++)
+            listed[i]->ahead = (int64_t)far;
+    for (size_t i = 0; i < n_c; i++)
+        c[i].v->ahead = (int64_t)(shade * c[i].later - c[i].shared);
     if (!o->tail.looks && o->leader != LEARNT_NOBODY)
-        follow(verdicts, n, o);
+        follow(listed, n, o);
     else
         explore(c, n_c, o);
 }

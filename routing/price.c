@@ -1,7 +1,5 @@
 #include "routing/price.h"
 
-#include "routing/window.h"
-
 enum {
     HOUR_MS = 3600 * 1000,
 };
@@ -83,13 +81,27 @@ static struct money storage(const struct cost *c)
                           c->row->currency};
 }
 
+static __int128 times(int64_t tokens, struct rate rate)
+{
+    return (__int128)tokens * rate.nanos_per_mtok;
+}
+
+static __int128 rated(const int64_t tokens[COST_RATED],
+                      const struct price_row *row)
+{
+    return times(tokens[COST_INPUT], row->input) +
+           times(tokens[COST_CACHED], row->cached) +
+           times(tokens[COST_CACHE_WRITE], row->cache_write) +
+           times(tokens[COST_CACHE_WRITE_1H], row->cache_write_1h) +
+           times(tokens[COST_OUTPUT], row->output) +
+           times(tokens[COST_THINKING], row->thinking);
+}
+
 /* The sum cannot overflow: input and output are at most 2^63 - 1 tokens, each
  * token stands in one part, and so does each rate below 2^63. */
 static void bill(struct cost *out, const struct price_row *row,
                  const struct usage *usage, int64_t quota_left)
 {
-    __int128 sum = 0;
-
     out->row = row;
     out->tier = usage->tier;
     out->factor_nanos =
@@ -97,9 +109,8 @@ static void bill(struct cost *out, const struct price_row *row,
     share_out(out->tokens, usage);
     if (quota_left > 0)
         out->quota_tokens = cover(out->tokens, quota_left);
-    for (int i = 0; i < COST_RATED; i++)
-        sum += (__int128)out->tokens[i] * rate_of(row, (enum cost_part)i);
-    out->total = money_of_sum_times(sum, out->factor_nanos, row->currency);
+    out->total = money_of_sum_times(rated(out->tokens, row), out->factor_nanos,
+                                    row->currency);
     if (usage->stored_ms > 0 && row->storage.nanos_per_mtok > 0) {
         out->stored_tokens = usage->stored_tokens;
         out->stored_ms = usage->stored_ms;
@@ -116,16 +127,16 @@ static bool thinks(const struct usage *usage)
 }
 
 /* What a row asks but for lengths. The window last: it costs most. */
-static inline bool holds(const struct price_row *row, int64_t at_unix_ms,
+static inline bool holds(const struct price_row *row, struct moment *m,
                          const struct usage *usage)
 {
-    return row->from_ms <= at_unix_ms && at_unix_ms < row->until_ms &&
+    return row->from_ms <= m->unix_ms && m->unix_ms < row->until_ms &&
            (!row->has_thinks || row->thinks == thinks(usage)) &&
-           (!row->window || window_open(row->window, at_unix_ms));
+           (!row->window || moment_open(m, row->window));
 }
 
-const struct price_row *price_row_at(const struct offer *offer,
-                                     int64_t at_unix_ms,
+const struct price_row *price_row_in(const struct offer *offer,
+                                     struct moment *moment,
                                      const struct usage *usage)
 {
     for (size_t i = 0; i < offer->n_rows; i++) {
@@ -133,10 +144,19 @@ const struct price_row *price_row_at(const struct offer *offer,
 
         if (usage->input_tokens <= row->input_most &&
             usage->output_tokens <= row->output_most &&
-            holds(row, at_unix_ms, usage))
+            holds(row, moment, usage))
             return row;
     }
     return NULL;
+}
+
+const struct price_row *price_row_at(const struct offer *offer,
+                                     int64_t at_unix_ms,
+                                     const struct usage *usage)
+{
+    struct moment moment = {.unix_ms = at_unix_ms};
+
+    return price_row_in(offer, &moment, usage);
 }
 
 bool price_cost(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
@@ -154,11 +174,12 @@ bool price_bill(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
                 const struct usage *usage, int64_t quota_left)
 {
     const struct price_row *nearest = NULL;
+    struct moment moment = {.unix_ms = at_unix_ms};
 
     if (price_cost(out, offer, at_unix_ms, usage, quota_left))
         return true;
     for (size_t i = 0; i < offer->n_rows; i++)
-        if (holds(&offer->rows[i], at_unix_ms, usage))
+        if (holds(&offer->rows[i], &moment, usage))
             nearest = &offer->rows[i];
     if (!nearest && offer->n_rows > 0)
         nearest = &offer->rows[offer->n_rows - 1];
@@ -169,14 +190,8 @@ bool price_bill(struct cost *out, const struct offer *offer, int64_t at_unix_ms,
     return true;
 }
 
-void price_expect(struct usage *usage, const struct offer *offer,
-                  int64_t at_unix_ms)
+static void expect(struct usage *usage, const struct price_row *row)
 {
-    const struct price_row *row =
-        offer->caches ? price_row_at(offer, at_unix_ms, usage) : NULL;
-
-    if (!row)
-        return;
     if (usage->input_tokens < row->conf->cache_least) {
         usage->cached_tokens = 0;
         usage->cache_write_tokens = 0;
@@ -184,6 +199,31 @@ void price_expect(struct usage *usage, const struct offer *offer,
     } else if (row->conf->writes_unasked) {
         usage->cache_write_tokens = usage->input_tokens - usage->cached_tokens;
     }
+}
+
+void price_expect(struct usage *usage, const struct offer *offer,
+                  int64_t at_unix_ms)
+{
+    const struct price_row *row =
+        offer->caches ? price_row_at(offer, at_unix_ms, usage) : NULL;
+
+    if (row)
+        expect(usage, row);
+}
+
+/* What is expected of caches does not change which row holds. */
+bool price_new(struct cost *out, struct usage *usage, const struct offer *offer,
+               struct moment *moment, int64_t quota_left)
+{
+    const struct price_row *row = price_row_in(offer, moment, usage);
+
+    *out = (struct cost){.row = NULL};
+    if (!row)
+        return false;
+    if (offer->caches)
+        expect(usage, row);
+    bill(out, row, usage, quota_left);
+    return true;
 }
 
 struct money cost_part(const struct cost *c, enum cost_part part)
@@ -205,26 +245,60 @@ struct money cost_part(const struct cost *c, enum cost_part part)
                               c->factor_nanos, currency);
 }
 
+/* Of one currency: see price_convert(). */
+static bool find_rate(struct rates *x, const struct snapshot *s,
+                      enum currency from, int64_t at_unix_ms)
+{
+    for (size_t i = 0; i < s->n_rates; i++) {
+        const struct conf_exchange_rate *rate = s->rates[i];
+        bool back = rate->base == x->to && rate->quote == from;
+
+        if (rate->from_ms > at_unix_ms ||
+            (!back && (rate->base != from || rate->quote != x->to)))
+            continue;
+        x->from[from].known = true;
+        x->from[from].back = back;
+        x->from[from].rate_nanos = rate->rate_nanos;
+        return true;
+    }
+    return false;
+}
+
+struct rates rates_of(const struct snapshot *s, enum currency to,
+                      int64_t at_unix_ms)
+{
+    struct rates x = {.to = to};
+
+    for (int i = 0; i < CURRENCY_COUNT; i++)
+        if ((enum currency)i == to)
+            x.from[i].known = true;
+        else
+            (void)find_rate(&x, s, (enum currency)i, at_unix_ms);
+    return x;
+}
+
+bool rates_convert(struct money *out, const struct rates *x, struct money m)
+{
+    if (!x->from[m.currency].known)
+        return false;
+    if (m.currency == x->to)
+        *out = m;
+    else if (x->from[m.currency].back)
+        *out = money_convert_back(m, x->to, x->from[m.currency].rate_nanos);
+    else
+        *out = money_convert(m, x->to, x->from[m.currency].rate_nanos);
+    return true;
+}
+
 bool price_convert(struct money *out, const struct snapshot *s, struct money m,
                    enum currency to, int64_t at_unix_ms)
 {
+    struct rates x = {.to = to};
+
     if (m.currency == to) {
         *out = m;
         return true;
     }
-    for (size_t i = 0; i < s->n_rates; i++) {
-        const struct conf_exchange_rate *rate = s->rates[i];
-
-        if (rate->from_ms > at_unix_ms)
-            continue;
-        if (rate->base == m.currency && rate->quote == to) {
-            *out = money_convert(m, to, rate->rate_nanos);
-            return true;
-        }
-        if (rate->base == to && rate->quote == m.currency) {
-            *out = money_convert_back(m, to, rate->rate_nanos);
-            return true;
-        }
-    }
-    return false;
+    return find_rate(&x, s, m.currency, at_unix_ms) &&
+           rates_convert(out, &x, m);
 }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "routing/snapshot.h"
+#include "routing/window.h"
 
 enum cost_part {
     COST_INPUT,
@@ -76,6 +77,13 @@ const struct price_row *price_row_at(const struct offer *offer,
 void price_expect(struct usage *usage, const struct offer *offer,
                   int64_t at_unix_ms);
 
+/* The row of that moment; price_expect() and price_cost() at once. */
+const struct price_row *price_row_in(const struct offer *offer,
+                                     struct moment *moment,
+                                     const struct usage *usage);
+bool price_new(struct cost *out, struct usage *usage, const struct offer *offer,
+               struct moment *moment, int64_t quota_left) MUST_CHECK;
+
 /* One part of a cost, rounded for itself: to show. */
 struct money cost_part(const struct cost *cost, enum cost_part part);
 const char *cost_part_name(enum cost_part part); /* "input", "cached" */
@@ -93,3 +101,18 @@ const char *price_rule(const struct cost *cost, char text[PRICE_RULE_TEXT]);
  * rounding. False: the book has none; *out is untouched. */
 bool price_convert(struct money *out, const struct snapshot *s, struct money m,
                    enum currency to, int64_t at_unix_ms) MUST_CHECK;
+
+/* The same for many amounts: the rates of one instant, looked up once. */
+struct rates {
+    enum currency to;
+
+    struct {
+        bool known, back;
+        int64_t rate_nanos;
+    } from[CURRENCY_COUNT];
+};
+
+struct rates rates_of(const struct snapshot *s, enum currency to,
+                      int64_t at_unix_ms);
+bool rates_convert(struct money *out, const struct rates *x,
+                   struct money m) MUST_CHECK;

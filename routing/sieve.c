@@ -95,9 +95,7 @@ static bool over_cap(const struct sifting *s, struct rate price,
 {
     struct money list = {price.nanos_per_mtok, s->row->currency}, told;
 
-    return cap.nanos_per_mtok > 0 &&
-           price_convert(&told, s->snapshot, list, s->snapshot->currency,
-                         s->conditions->now_unix_ms) &&
+    return cap.nanos_per_mtok > 0 && rates_convert(&told, s->rates, list) &&
            told.nanos > cap.nanos_per_mtok;
 }
 
@@ -184,6 +182,10 @@ static const struct {
 
 enum why sieve(struct sifting *s)
 {
+#ifndef __clang__
+#    pragma GCC \
+        unroll 32 /* so that the rows are no calls: each offer asks all */
+#endif
     for (int why = WHY_LISTED + 1; why < WHY_COUNT; why++)
         if (rows[why].is_out(s))
             return (enum why)why;

@@ -12,7 +12,7 @@
 struct sifting {
     const struct snapshot *snapshot;
     const struct query *query;
-    const struct conditions *conditions;
+    const struct rates *rates; /* to the snapshot's currency, now */
     const struct offer *offer;
     struct offer_state state;
     int64_t expected_input;

@@ -43,6 +43,21 @@ bool window_open(const struct conf_window *w, int64_t unix_ms)
     return false;
 }
 
+bool moment_open(struct moment *m, const struct conf_window *w)
+{
+    uint32_t at;
+
+    for (uint32_t i = 0; i < m->n; i++)
+        if (m->windows[i] == w)
+            return m->open[i];
+    at = m->next++ % ARRAY_LEN(m->windows);
+    m->windows[at] = w;
+    m->open[at] = window_open(w, m->unix_ms);
+    if (m->n < ARRAY_LEN(m->windows))
+        m->n++;
+    return m->open[at];
+}
+
 /* A search for the first instant after another at which `open` ends. */
 struct search {
     const struct conf_window *window;

@@ -10,6 +10,17 @@
 
 bool window_open(const struct conf_window *w, int64_t unix_ms);
 
+/* One instant, at which windows are asked for again and again: what they said
+ * is kept. Begins with nothing kept. */
+struct moment {
+    int64_t unix_ms;
+    uint32_t n, next;
+    const struct conf_window *windows[4];
+    bool open[4];
+};
+
+bool moment_open(struct moment *m, const struct conf_window *w);
+
 /* The first instant after `unix_ms` at which window_open() changes, or
  * INT64_MAX: none within 400 days. For boards and explanations. */
 int64_t window_next(const struct conf_window *w, int64_t unix_ms);

@@ -46,12 +46,12 @@ static void look(const void *self, const struct offer *offer,
 }
 
 static void weigh(const void *self, const struct snapshot *s,
-                  struct verdict *verdicts, uint32_t n)
+                  struct verdict *const *listed, uint32_t n)
 {
     struct outlook *const *outlook = self;
 
     if (*outlook)
-        learnt_weigh(*outlook, s, verdicts, n);
+        learnt_weigh(*outlook, s, listed, n);
 }
 
 /* What the proxy of this directory has kept; the file is not touched. */

@@ -82,11 +82,11 @@ static void look(const void *self, const struct offer *offer,
 }
 
 static void weigh(const void *self, const struct snapshot *s,
-                  struct verdict *verdicts, uint32_t n)
+                  struct verdict *const *listed, uint32_t n)
 {
     const struct replay_world *w = self;
 
-    learnt_weigh(w->outlook, s, verdicts, n);
+    learnt_weigh(w->outlook, s, listed, n);
 }
 
 static void note_failure(struct standing *st, const struct market_answer *a,

@@ -233,11 +233,11 @@ static void look(const void *self, const struct offer *offer,
 }
 
 static void weigh(const void *self, const struct snapshot *snapshot,
-                  struct verdict *verdicts, uint32_t n)
+                  struct verdict *const *listed, uint32_t n)
 {
     const struct world *w = self;
 
-    learnt_weigh(w->outlook, snapshot, verdicts, n);
+    learnt_weigh(w->outlook, snapshot, listed, n);
 }
 
 struct outlook *memory_decide(struct memory *m, const uint16_t *numbers,

@@ -175,11 +175,11 @@ static void look_learnt(const void *self, const struct offer *offer,
 }
 
 static void weigh_learnt(const void *self, const struct snapshot *s,
-                         struct verdict *verdicts, uint32_t n)
+                         struct verdict *const *listed, uint32_t n)
 {
     const struct lore *w = self;
 
-    learnt_weigh(w->outlook, s, verdicts, n);
+    learnt_weigh(w->outlook, s, listed, n);
 }
 
 /* The turn-th request of a conversation: each is three blocks longer. */

@@ -36,11 +36,11 @@ static void look(const void *self, const struct offer *offer,
 }
 
 static void weigh(const void *self, const struct snapshot *snapshot,
-                  struct verdict *verdicts, uint32_t n)
+                  struct verdict *const *listed, uint32_t n)
 {
     const struct scene *s = self;
 
-    learnt_weigh(s->outlook, snapshot, verdicts, n);
+    learnt_weigh(s->outlook, snapshot, listed, n);
 }
 
 /* `units` reads where requests ended or parted alone, and late; `warm` is late
