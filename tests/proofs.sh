@@ -66,7 +66,7 @@ for proof in ${*:-volleys random points leaving histories model trouble fairness
     fairness)
         BIJIA_TEST_UNFAIR=1.2 told release tests/e2e/test_limits.py -k "hundred" ;;
     scale)
-        sh tests/bench/run.sh --proxies bijia --only teams,ledger ;;
+        sh tests/bench/run.sh --proxies bijia --only teams,ledger,ledger_streams ;;
     *) echo "no proof called $proof" >&2; exit 2 ;;
     esac
 done

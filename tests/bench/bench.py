@@ -16,9 +16,17 @@ import scenarios
 
 SCENARIOS = ["1k", "32k", "512k", "1k_tls", "streams_1000", "streams_9500",
              "streams_2000_tls", "latency", "beside", "syscalls",
-             "instructions", "teams", "ledger"]
-COMPARED = {"teams": ["one-team", "5000-teams"],
-            "ledger": ["no-ledger", "bijia"]}  # the second against the first
+             "instructions", "teams", "ledger", "ledger_streams"]
+# Two ways to run bijia, the second against the first; the kind of request;
+# and behind how many requests instructions are counted: the first of each
+# team opens its accounts. Streams: 20 chunks, as a short answer has.
+COMPARED = {
+    "teams": (["one-team", "5000-teams"], {}, 5500),
+    "ledger": (["no-ledger", "bijia"], {}, 200),
+    "ledger_streams": (["no-ledger", "bijia"],
+                       {"as_stream": 1, "user": "chunks=20,interval_us=1000"},
+                       0),
+}
 
 
 class Bench:
@@ -98,13 +106,12 @@ def measure(bench, name, figures, quick):
                 report.put(figures, ("ledger_instructions_per_request",),
                            found["ledger"])
     elif name in COMPARED and "bijia" in bench.names:
-        names = COMPARED[name]
-        found = scenarios.compared(bench, names)
+        names, kind, few = COMPARED[name]
+        found = scenarios.compared(bench, names, **kind)
         report.add_foreign(figures, name, found)
-        # behind the first request of each team, which opens its accounts
-        counted = {n: scenarios.instructions(bench, bench.proxies[n], 5500,
-                                             6000 if quick else 8000)
-                   for n in names}
+        counted = {n: scenarios.instructions(bench, bench.proxies[n], few,
+                                             few + (500 if quick else 2000))
+                   for n in names if few}
         report.add_compared(figures, name, found, counted)
 
 

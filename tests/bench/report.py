@@ -31,6 +31,8 @@ TARGETS = [
      ("compared", "teams", "5000-teams", "start_ms"), 1000),
     ("CPU with a ledger / without", "ledger",
      ("compared", "ledger", "bijia", "ratio"), 1.10),
+    ("the same for short streams", "ledger_streams",
+     ("compared", "ledger_streams", "bijia", "ratio"), 1.10),
 ]
 
 FOREIGN_CORES = 0.15  # more than this of others' work spoils a measurement
@@ -137,7 +139,7 @@ def add_compared(figures, scenario, found, counted):
                "worker_us": field(runs, "worker"),
                "ledger_us": field(runs, "ledger"),
                "start_ms": field(runs, "start_ms"),
-               "instructions": counted[name]["worker"],
+               "instructions": counted.get(name, {}).get("worker"),
                "errors": sum(run["errors"] for run in runs)}
         for key, value in row.items():
             put(figures, ("compared", scenario, name, key), value)
@@ -146,8 +148,9 @@ def add_compared(figures, scenario, found, counted):
     at = ("compared", scenario, second)
     put(figures, (*at, "ratio"), median(each))
     put(figures, (*at, "ratio_range"), [round(each[0], 3), round(each[-1], 3)])
-    put(figures, (*at, "instructions_ratio"),
-        counted[second]["worker"] / counted[first]["worker"])
+    if counted:
+        put(figures, (*at, "instructions_ratio"),
+            counted[second]["worker"] / counted[first]["worker"])
 
 
 def add_targets(figures):
@@ -253,7 +256,7 @@ def print_compared(figures):
                  cell(row["worker_us"]), cell(row["ledger_us"]),
                  cell(row["instructions"]), cell(row["start_ms"], 0)]
                 for name, row in programs.items()]
-        table(f"Compared: {scenario} (CPU us per 1 KiB request, all threads)",
+        table(f"Compared: {scenario} (CPU us per request, all threads)",
               ["", "all", "workers", "ledger's thread",
                "worker's instructions", "ms to start"], rows)
 

@@ -224,14 +224,14 @@ def beside(bench, n=BESIDE_STREAMS):
                     bench.proxies)
 
 
-def compared(bench, names):
-    """CPU of all threads per 1 KiB request, of two ways to run bijia; in
-    alternating runs, and by instructions."""
+def compared(bench, names, **kind):
+    """CPU of all threads per request (of 1 KiB, or a `kind` of its own), of
+    two ways to run bijia; in alternating runs."""
 
     def measure(proxy):
-        proxy.start()
-        load = Load(bench.load, proxy, connections=64,
-                    warmup_ms=bench.warmup_ms, run_ms=bench.run_ms, gate=1)
+        proxy.start(streams="as_stream" in kind)
+        load = Load(bench.load, proxy, connections=64, gate=1,
+                    warmup_ms=bench.warmup_ms, run_ms=bench.run_ms, **kind)
         load.line()
         time.sleep(SETTLE_SECONDS)
         before = proxy.cpu_ns()

@@ -32,9 +32,11 @@ check() {
 
 for property in i1 i2 i3 i4 i5 i6; do check "" $property holds; done
 check -DM_RACE i1 broken
+check -DM_RACE i3 broken
 check -DM_LATE i2 broken
 check -DM_NOINTENT i2 broken
 check -DM_RELEASE i2 broken
+check -DM_DUP i4 broken
 check -DM_DUP i6 broken
 check -DM_DOUBT i2 broken
 check -DM_POWER i2 broken
