@@ -6,8 +6,9 @@
 #   asan        unit tests, fuzz corpora and the running program (Python, Node
 #               and raw sockets) under AddressSanitizer and UBSan
 #   tsan        unit tests and the concurrent ones of the running program
-#   tidy        clang-tidy over every file, clang's warnings
-#   fuzz        each fuzzer for a few seconds on top of its corpus
+#   fuzz        clang's warnings; each fuzzer for a few seconds on top of its
+#               corpus
+#   tidy        clang-tidy over every file
 #   release     the build people run: unit tests (all million histories
 #               and the benchmark's tools), quickstart
 #   model       the protocol of budgets and leases, by Spin, with its mutants
@@ -23,15 +24,18 @@ out=$root/build/tests
 mkdir -p "$out"
 rm -f "$out/vendors-table.md"
 total_passed=0 total_failed=0
-suites=${*:-format asan tsan tidy fuzz release model}
+suites=${*:-format asan tsan fuzz tidy release model}
 
 sh tests/install.sh test || { echo "0 passed, 1 failed"; exit 1; }
 
-# tally NAME PASSED FAILED
+began=$(date +%s)
+
+# tally NAME PASSED FAILED: a line, with the seconds since all began
 tally() {
     total_passed=$((total_passed + $2))
     total_failed=$((total_failed + $3))
-    printf '%-28s %5d passed, %d failed\n' "$1" "$2" "$3"
+    printf '%4d s  %-28s %5d passed, %d failed\n' \
+        $(($(date +%s) - began)) "$1" "$2" "$3"
 }
 
 # check NAME COMMAND...: one test that is the command's exit status
@@ -107,7 +111,9 @@ formatted() {
 }
 
 tidy() {
-    run-clang-tidy -quiet -p build/clang 'proxy/|conf/|vendors/|routing/'
+    cmake --preset clang &&
+        run-clang-tidy -quiet -p build/clang 'proxy/|conf/|vendors/|routing/' \
+        >"$out/tidy.log" 2>&1 || { grep -a -A 4 'error:' "$out/tidy.log"; false; }
 }
 
 for suite in $suites; do
@@ -126,12 +132,12 @@ for suite in $suites; do
         build tsan && units tsan &&
             running "running program (tsan)" tsan -n 2 -m threads tests/e2e ;;
     tidy)
-        build clang && check "clang-tidy" tidy ;;
+        check "clang-tidy" tidy ;;
     fuzz)
         build fuzz && for fuzzer in build/fuzz/tests/*_fuzz; do
             name=$(basename "$fuzzer" _fuzz)
             fresh=$(mktemp -d)
-            check "fuzz $name" "$fuzzer" -max_total_time=5 -timeout=5 \
+            check "fuzz $name" "$fuzzer" -max_total_time=3 -timeout=5 \
                 -rss_limit_mb=1024 -artifact_prefix="$out/$name-" \
                 "$fresh" "tests/fuzz/corpus/$name"
             rm -rf "$fresh"
