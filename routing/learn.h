@@ -9,7 +9,8 @@
  *
  * It knows: tokens per class of text at each offer; how long answers are, by
  * who asks what; which prompt beginnings each offer holds in its cache, as
- * hashes, and how often it truly reads them; how likely a conversation goes
+ * hashes, and how often it truly reads them (a client's prompt_cache_key or
+ * user is one more name for them); how likely a conversation goes
  * on, and when; what each kind of traffic would have cost at one offer alone.
  *
  * One block of memory without pointers, of fixed size: see learnt_bytes().

@@ -110,6 +110,30 @@ static void find_shared(struct outlook *o)
         }
 }
 
+/* A hint is kept like a block of its own, which nothing goes on from: what was
+ * sent under it is in the cache of its last holder, whatever the beginnings
+ * say. */
+static void find_hinted(struct outlook *o)
+{
+    uint32_t age = UINT32_MAX;
+
+    o->hinted_at = LEARNT_NOBODY;
+    if (o->query->prefix.hint == 0)
+        return;
+    o->hint = mix(o->contexts[1], o->query->prefix.hint) | 1;
+    o->hinted = find(o->l, o->hint);
+    for (int k = 0; o->hinted && k < BLOCK_HOLDERS; k++) {
+        const struct holder *h = &o->hinted->holders[k];
+        uint32_t since = o->now - h->last;
+
+        if (h->last != 0 && since <= o->l->offers[h->offer].ttl &&
+            since < age) {
+            age = since;
+            o->hinted_at = h->offer;
+        }
+    }
+}
+
 void blocks_find(struct outlook *o, struct arena *a)
 {
     const struct prefix *p = &o->query->prefix;
@@ -127,6 +151,7 @@ void blocks_find(struct outlook *o, struct arena *a)
     }
     find_depths(o);
     find_shared(o);
+    find_hinted(o);
 }
 
 int32_t blocks_alone(const struct outlook *o, const struct offer_learnt *v)
@@ -204,6 +229,19 @@ static void mark_unit(struct block *b, uint16_t offer, uint32_t now)
                 b->holders[k].unit != 0 ? b->holders[k].unit : unit_tick(now);
 }
 
+static void keep_hinted(struct learnt *l, struct outlook *o, uint16_t offer)
+{
+    struct block *b = o->hinted;
+
+    if (o->hint == 0)
+        return;
+    if (!b || b->name != o->hint)
+        b = make(l, o->hint, o->now);
+    meet(b, o, 0);
+    if (offer != LEARNT_NOBODY && l->offers[offer].ttl > 0)
+        (void)keep_at(b, o, offer);
+}
+
 void blocks_keep(struct learnt *l, struct outlook *o, uint16_t offer)
 {
     const struct prefix *p = &o->query->prefix;
@@ -235,6 +273,7 @@ void blocks_keep(struct learnt *l, struct outlook *o, uint16_t offer)
         mark_unit(parted, offer, o->now);
     if (keeps && end)
         mark_unit(end, offer, o->now);
+    keep_hinted(l, o, offer);
 }
 
 /* --- belief --------------------------------------------------------------- */

@@ -165,6 +165,10 @@ struct outlook {
     /* the prompt */
     struct block **blocks; /* NULL: not known */
     uint32_t known;        /* leading blocks that are known */
+    struct block *hinted;  /* of the client's hint; NULL: not known */
+    uint64_t hint;         /* its name; 0: none */
+    uint16_t hinted_at;    /* the offer that served it last, and still holds it;
+                              LEARNT_NOBODY */
     int32_t input;         /* reference tokens */
     float split[OUTLOOK_FAMILIES][TOKEN_CLASSES];
     bool has_split[OUTLOOK_FAMILIES];

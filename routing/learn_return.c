@@ -134,6 +134,21 @@ static void sweep(struct learnt *l, uint32_t now)
     }
 }
 
+/* Where the beginning is too short to say anything, the client's word for it
+ * does. A long one that is another's is not gone on from, whatever it is
+ * called: no cache will serve it. */
+static struct tail *parent_hinted(struct learnt *l, const struct outlook *o)
+{
+    const int32_t brief = 1024;
+    struct tail *t = o->hinted ? tail_at(l, o->hinted->tail) : NULL;
+
+    return t && o->input < brief && o->hinted->tail != 0 &&
+                   t->number == o->hinted->tail &&
+                   o->now - t->at < edges[RETURN_BINS - 1]
+               ? t
+               : NULL;
+}
+
 static struct tail *find_parent(struct learnt *l, const struct outlook *o)
 {
     enum {
@@ -191,7 +206,10 @@ void returns_look(struct learnt *l, struct outlook *o)
     uint32_t grown = 0;
 
     sweep(l, o->now);
-    parent = o->parent = find_parent(l, o);
+    o->parent = find_parent(l, o);
+    if (!o->parent)
+        o->parent = parent_hinted(l, o);
+    parent = o->parent;
     o->parent_number = parent ? parent->number : 0;
     o->tail = (struct tail){
         .at = o->now,

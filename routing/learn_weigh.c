@@ -254,6 +254,20 @@ static double shared_part(const struct candidate *c, const struct outlook *o)
     return tokens * (c->fresh - c->cached) * uses / (1 + uses);
 }
 
+/* Clients call by one name what a cache should serve again. Where the prompt's
+ * blocks do not show it there (it was edited, or is shorter than a block),
+ * little is believed, enough to stay. */
+static double hinted_part(const struct candidate *c, const struct outlook *o)
+{
+    const double believed = .05;
+    double rest = (double)o->input * c->per - c->held;
+
+    if (o->hinted_at == LEARNT_NOBODY || rest <= 0 ||
+        o->numbers[c->v->offer->index] != o->hinted_at)
+        return 0;
+    return believed * rest * (c->fresh - c->cached);
+}
+
 /* What order goes by. */
 static int64_t score_of(const struct verdict *v)
 {
@@ -381,7 +395,8 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
         for (uint32_t i = 0; i < n; i++)
             listed[i]->ahead = (int64_t)far;
     for (size_t i = 0; i < n_c; i++)
-        c[i].v->ahead = (int64_t)(shade * c[i].later - c[i].shared);
+        c[i].v->ahead =
+            (int64_t)(shade * c[i].later - c[i].shared - hinted_part(&c[i], o));
     if (!o->tail.looks && o->leader != LEARNT_NOBODY)
         follow(listed, n, o);
     else

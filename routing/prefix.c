@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/cpu.h"
 
 #include "routing/prefix_steps.h"
@@ -99,6 +100,21 @@ static void take(struct cutting *c, const char *bytes, size_t len)
     }
 }
 
+static uint64_t hint_of(const struct chat *chat, const uint64_t key[2])
+{
+    static const enum chat_key fields[] = {CHAT_PROMPT_CACHE_KEY, CHAT_USER};
+
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        const struct chat_field *f = &chat->field[fields[i]];
+
+        if (f->kind == JSON_STRING && f->value.len > 2) /* more than quotes */
+            return hash_on(~key[0] + i, chat->body.bytes + f->value.at,
+                           f->value.len, key) |
+                   1;
+    }
+    return 0;
+}
+
 void prefix_of_chat(struct prefix *out, const struct chat *chat, int64_t tokens,
                     const uint64_t key[2], struct arena *a)
 {
@@ -122,6 +138,9 @@ void prefix_of_chat(struct prefix *out, const struct chat *chat, int64_t tokens,
     }
     for (uint32_t i = 0; i < c.n; i++)
         ends[i] = (int32_t)((__int128)tokens * c.bytes[i] / c.at);
-    *out =
-        (struct prefix){.names = c.names, .ends = ends, .n = c.n, .full = true};
+    *out = (struct prefix){.names = c.names,
+                           .ends = ends,
+                           .n = c.n,
+                           .hint = hint_of(chat, key),
+                           .full = true};
 }

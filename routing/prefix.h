@@ -23,10 +23,12 @@ struct prefix {
     const uint64_t *names;
     const int32_t *ends; /* where each ends, in reference tokens; ascending */
     uint32_t n;
+    uint64_t hint; /* what the client calls its conversation; 0: nothing */
     bool
         full; /* the last block is whole: the next prompt may go on behind it */
 };
 
-/* The beginning of `chat`, which is `tokens` long. The arrays live in `a`. */
+/* The beginning of `chat` (the hint: its prompt_cache_key, else its user),
+ * which is `tokens` long. The arrays live in `a`. */
 void prefix_of_chat(struct prefix *out, const struct chat *chat, int64_t tokens,
                     const uint64_t key[2], struct arena *a);

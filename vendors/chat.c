@@ -51,6 +51,7 @@ enum {
     X(L, METADATA, "metadata", ANY, "") \
     X(L, LOGPROBS, "logprobs", ANY, "") \
     X(L, USER, "user", ANY, "") \
+    X(L, PROMPT_CACHE_KEY, "prompt_cache_key", ANY, "") \
     X(L, SERVICE_TIER, "service_tier", ANY, "")
 
 #define NAME_ROW(L, NAME, word, kinds, want) [CHAT_##NAME] = KEY_NAME(word),

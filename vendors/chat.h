@@ -49,6 +49,7 @@ enum chat_key {
     CHAT_METADATA,
     CHAT_LOGPROBS,
     CHAT_USER,
+    CHAT_PROMPT_CACHE_KEY,
     CHAT_SERVICE_TIER,
     CHAT_KEY_COUNT, /* not a key */
 };

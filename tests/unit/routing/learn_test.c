@@ -215,6 +215,56 @@ static void what_was_cached_is_forgotten_after_its_time(void **u)
     scene_close(&s);
 }
 
+/* Two that cost the same; `a` comes first by name. */
+static const struct yaml twins = {
+    .vendors = "vendors:\n"
+               "  a: {base_url: 'http://a/v1', currency: CNY, auth: none,\n"
+               "      cache: {ttl: 10m}, models: {m: {}}}\n"
+               "  b: {base_url: 'http://b/v1', currency: CNY, auth: none,\n"
+               "      cache: {ttl: 10m}, models: {m: {}}}\n",
+    .prices = "prices:\n"
+              "  a: {m: {input: 1, cached_input: 0.1, output: 2}}\n"
+              "  b: {m: {input: 1, cached_input: 0.1, output: 2}}\n",
+    .policy = "currency: CNY\n"
+              "aliases: {chat: [a/m, b/m]}\n"
+              "teams: {t: }\n",
+};
+
+/* The n-th request, of a beginning of its own; `b` serves the first. Returns
+ * who would serve it. */
+static const char *play_hinted(struct scene *s, uint64_t n, uint64_t hint)
+{
+    const struct conditions c = {
+        .now_unix_ms = s->now_ms, .look = look, .weigh = weigh, .self = s};
+    const uint64_t names[] = {500 + 10 * n, 501 + 10 * n};
+    const int32_t ends[] = {500, 1000};
+    struct query q = query_of(900, names, ends, 2);
+    struct decision d;
+
+    q.prefix.hint = hint;
+    s->outlook = learnt_prepare(s->learnt, s->numbers, &q, s->now_ms, s->arena);
+    decide(&d, s->snapshot, &q, &c, s->arena);
+    if (n == 0)
+        learnt_sent(s->learnt, s->outlook, s->snapshot, &d, &d.verdicts[1],
+                    s->arena);
+    s->now_ms += 20000;
+    return d.verdicts[0].offer->name;
+}
+
+static void what_the_client_calls_one_stays_where_it_was(void **u)
+{
+    struct scene s = scene_of(&twins);
+
+    (void)u;
+    assert_string_equal(play_hinted(&s, 0, 77), "a/m");
+    assert_string_equal(play_hinted(&s, 1, 0), "a/m");
+    assert_string_equal(play_hinted(&s, 2, 78), "a/m");
+    assert_string_equal(play_hinted(&s, 3, 77), "b/m");
+    s.now_ms += 11 * 60000; /* its cache has forgotten */
+    assert_string_equal(play_hinted(&s, 4, 77), "a/m");
+    scene_close(&s);
+}
+
 /* A request of two blocks that others begin with, and one of its own. */
 static struct decision play_shared(struct scene *s, const char *asked,
                                    uint64_t own)
@@ -308,6 +358,7 @@ int main(void)
             a_tokenizer_that_counts_more_is_learnt_within_ten_answers),
         cmocka_unit_test(answers_are_expected_as_long_as_they_were),
         cmocka_unit_test(a_conversation_stays_where_its_beginning_is_cached),
+        cmocka_unit_test(what_the_client_calls_one_stays_where_it_was),
         cmocka_unit_test(a_cache_that_misses_is_believed_less),
         cmocka_unit_test(what_was_cached_is_forgotten_after_its_time),
         cmocka_unit_test(where_requests_parted_is_read_once_that_is_old_enough),

@@ -145,11 +145,41 @@ static void any_processor_gives_the_same_names(void **state)
     arena_free(a);
 }
 
+static uint64_t hint_in(const char *fields, struct arena *a)
+{
+    char body[SIZE];
+
+    snprintf(body, sizeof(body),
+             "{\"model\":\"m\",%s\"messages\":[{\"role\":\"user\","
+             "\"content\":\"x\"}]}",
+             fields);
+    return prefix_of(body, a).hint;
+}
+
+static void what_a_client_calls_its_conversation_is_a_hint(void **u)
+{
+    struct arena *a = arena_new();
+    uint64_t mine = hint_in("\"prompt_cache_key\":\"s-1\",", a);
+
+    (void)u;
+    assert_int_equal(hint_in("", a), 0);
+    assert_int_equal(hint_in("\"user\":\"\",", a), 0);
+    assert_int_equal(hint_in("\"prompt_cache_key\":7,", a), 0);
+    assert_int_not_equal(mine, 0);
+    assert_int_equal(hint_in("\"user\":\"u\",\"prompt_cache_key\":\"s-1\",", a),
+                     mine);
+    assert_int_not_equal(hint_in("\"prompt_cache_key\":\"s-2\",", a), mine);
+    assert_int_not_equal(hint_in("\"user\":\"s-1\",", a), mine);
+    assert_int_not_equal(hint_in("\"user\":\"s-1\",", a), 0);
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_stands_for_all_before_it),
         cmocka_unit_test(changed_places_are_told_apart),
+        cmocka_unit_test(what_a_client_calls_its_conversation_is_a_hint),
         cmocka_unit_test(any_processor_gives_the_same_names),
     };
 
