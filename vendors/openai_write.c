@@ -163,7 +163,8 @@ static void top_p(struct writer *w)
 {
     const struct chat_field *f = w->chat->field;
 
-    if (writer_has(w, QUIRK_TOP_P_OPEN) && f[CHAT_TOP_P].kind == JSON_NUMBER) {
+    if (writer_has(w, QUIRK_TOP_P_OPEN) && f[CHAT_TOP_P].kind == JSON_NUMBER &&
+        !w->drop[CHAT_TOP_P]) {
         double value = chat_number(w->chat, CHAT_TOP_P, 0.5);
 
         if (value >= 1)
