@@ -97,3 +97,17 @@ static char *read_secret(void *self, const struct conf_key_source *from,
 }
 
 const struct secret_source secrets_of_process = {.read = read_secret};
+
+static char *assume(void *self, const struct conf_key_source *from,
+                    const char *dir, struct arena *a, struct diag *diag)
+{
+    static const char text[] = "assumed-for-reckoning-never-sent-out";
+
+    (void)self;
+    (void)from;
+    (void)dir;
+    (void)diag;
+    return arena_strndup(a, text, sizeof(text) - 1);
+}
+
+const struct secret_source secrets_assumed = {.read = assume};

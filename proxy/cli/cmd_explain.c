@@ -17,22 +17,6 @@ enum {
     REQUEST_BYTES_MOST = 64 << 20,
 };
 
-/* For --assume-keys: whatever is asked for is there, and long enough to be a
- * pepper. Nothing made of it leaves this process. */
-static char *assume(void *self, const struct conf_key_source *from,
-                    const char *dir, struct arena *a, struct diag *diag)
-{
-    static const char text[] = "assumed-for-explaining-never-sent-out";
-
-    (void)self;
-    (void)from;
-    (void)dir;
-    (void)diag;
-    return arena_strndup(a, text, sizeof(text) - 1);
-}
-
-static const struct secret_source assumed = {.read = assume};
-
 /* All offers are up; what answers have taught is known if a proxy has kept
  * it. */
 static void look(const void *self, const struct offer *offer,
@@ -137,8 +121,9 @@ static int run(const struct args *args)
 {
     const char *dir = option_conf_dir(args, NULL);
     const char *when = option_value(args, "--at");
-    const struct secret_source *secrets =
-        option_given(args, "--assume-keys") ? &assumed : &secrets_of_process;
+    const struct secret_source *secrets = option_given(args, "--assume-keys")
+                                              ? &secrets_assumed
+                                              : &secrets_of_process;
     int64_t at = clock_unix_ms();
     struct snapshot *s = NULL;
     struct arena *a;

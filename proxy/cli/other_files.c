@@ -14,20 +14,6 @@ enum {
     CONF_BYTES_MOST = 16 << 20,
 };
 
-static char *assume(void *self, const struct conf_key_source *from,
-                    const char *dir, struct arena *a, struct diag *diag)
-{
-    static const char text[] = "assumed-for-replaying-never-sent-out";
-
-    (void)self;
-    (void)from;
-    (void)dir;
-    (void)diag;
-    return arena_strndup(a, text, sizeof(text) - 1);
-}
-
-static const struct secret_source assumed = {.read = assume};
-
 struct snapshot *other_files_load(const char *dir,
                                   const struct other_files *others,
                                   const char *who)
@@ -58,7 +44,7 @@ struct snapshot *other_files_load(const char *dir,
         }
     }
     if (conf_read(&conf, given, ARRAY_LEN(given), a, &diag) == 0 &&
-        snapshot_compile(&s, conf, a, 1, &assumed, &diag) == 0)
+        snapshot_compile(&s, conf, a, 1, &secrets_assumed, &diag) == 0)
         return s;
     diag_print(&diag);
     arena_free(a);
