@@ -230,6 +230,11 @@ def compared(bench, names, **kind):
 
     def measure(proxy):
         proxy.start(streams="as_stream" in kind)
+        if proxy.keys_file:  # the first request of each opens its accounts
+            first = Load(bench.load, proxy, connections=64, warmup_ms=0,
+                         requests=proxy.n_keys)
+            first.line()
+            first.close()
         load = Load(bench.load, proxy, connections=64, gate=1,
                     warmup_ms=bench.warmup_ms, run_ms=bench.run_ms, **kind)
         load.line()
