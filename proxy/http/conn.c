@@ -110,6 +110,7 @@ static void end_turn(struct http_conn *c)
     struct turn *t = c->turn;
 
     conn_drop_body(c);
+    buf_fini(&t->head);
     c->turn = NULL;
     arena_free(t->req.arena);
 }

@@ -66,8 +66,8 @@ struct turn {
     const struct http_route *route;
     struct extra_header *extras, **last_extra;
     size_t extras_bytes;
-    struct slice head; /* of a stream: goes out with its first chunk, or when
-                          this turn of the loop ends */
+    struct buf head; /* of a stream: goes out with its first chunk, or when
+                        this turn of the loop ends */
 
     struct buf body;
     bool adopted; /* the body lies in a block of the server's */

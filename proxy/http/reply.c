@@ -208,24 +208,23 @@ void http_stream_begin(struct http_request *req, int status, const char *type)
     if (t->chunked)
         PUT(&h, "Transfer-Encoding: chunked\r\n");
     PUT(&h, "\r\n");
-    t->head = (struct slice){arena_strndup(req->arena, h.bytes, h.len), h.len};
+    buf_init(&t->head, HEAD_ROOM);
+    ENSURE(buf_add(&t->head, (struct slice){h.bytes, h.len}) == 0);
     conn_later(req->conn);
 }
 
 /* A stream's head, if it still waits to go out with the first chunk. */
-static struct slice take_head(struct turn *t)
+static struct slice waiting_head(const struct turn *t)
 {
-    struct slice head = t->head;
-
-    t->head.len = 0;
-    return head;
+    return (struct slice){t->head.len ? t->head.bytes : "", t->head.len};
 }
 
 void conn_send_head(struct http_conn *c)
 {
-    struct slice head = take_head(c->turn);
+    struct slice head = waiting_head(c->turn);
 
     conn_send(c, &head, 1);
+    buf_fini(&c->turn->head);
 }
 
 static void send_chunk(struct turn *t, const struct slice *parts, size_t n,
@@ -236,11 +235,12 @@ static void send_chunk(struct turn *t, const struct slice *parts, size_t n,
 
     put_number(&size, bytes, 16);
     PUT(&size, "\r\n");
-    framed[0] = take_head(t);
+    framed[0] = waiting_head(t);
     framed[1] = (struct slice){size.bytes, size.len};
     memcpy(framed + 2, parts, n * sizeof(*parts));
     framed[n + 2] = (struct slice){"\r\n", 2};
     conn_send(t->req.conn, framed, n + 3);
+    buf_fini(&t->head);
 }
 
 /* HTTP/1.0: no frame. */

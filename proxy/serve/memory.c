@@ -60,7 +60,7 @@ static void *large_pages(size_t bytes, struct arena *a)
     arena_defer(a, unmap, m);
     p = (char *)m->at + (-(uintptr_t)m->at % page);
     (void)madvise(p, (bytes + page - 1) / page * page, MADV_HUGEPAGE);
-    return p;
+    return memset(p, 0, bytes); /* taken now, not request by request */
 }
 
 /* --- the file -------------------------------------------------------------
