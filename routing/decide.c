@@ -219,7 +219,8 @@ static void sort_line(const struct line *line, const struct verdict *v)
     for (size_t i = 0; i < line->n; i++) {
         struct place_in_line *p = &line->list[i];
 
-        p->nanos = v[p->at].compared.nanos + v[p->at].time + v[p->at].ahead;
+        p->nanos = v[p->at].compared.nanos + v[p->at].time + v[p->at].risk +
+                   v[p->at].ahead;
     }
     order(v, line->list, line->spare, line->n_priced);
     order(v, line->list + line->n_priced, line->spare,
@@ -281,6 +282,17 @@ static int64_t worth_of(int32_t latency_ms, int64_t second_nanos)
     return (int64_t)((__int128)second_nanos * latency_ms / 1000);
 }
 
+/* What a failure loses: its bill, and the time of another first byte. */
+static int64_t risk_of(const struct offer_state *state, int64_t second_nanos)
+{
+    const int32_t unknown_ms = 1000;
+    int64_t lost = worth_of(
+        state->latency_ms > 0 ? state->latency_ms : unknown_ms, second_nanos);
+
+    return (int64_t)((__int128)(lost + state->failed_nanos) * state->fails_ppm /
+                     PPM);
+}
+
 static void judge_all(struct decision *out, const struct snapshot *snapshot,
                       const struct query *query,
                       const struct conditions *conditions, struct offer_set set)
@@ -302,6 +314,8 @@ static void judge_all(struct decision *out, const struct snapshot *snapshot,
         judge(v, &sifting, conditions, &counted, &moment);
         if (second > 0)
             v->time = worth_of(v->latency_ms, second);
+        if (sifting.state.fails_ppm > 0)
+            v->risk = risk_of(&sifting.state, second);
         out->n_listed += v->why == WHY_LISTED;
     }
 }

@@ -42,6 +42,9 @@ struct offer_state {
     bool disabled;         /* by hand */
     bool crowded;          /* every key that is not cooling is at its limits */
     int32_t latency_ms;    /* to the first byte, smoothed; 0: not known */
+    int32_t fails_ppm;     /* attempts that fail, of a million */
+    int64_t failed_nanos;  /* what a failed one is billed, in the snapshot's
+                              currency */
     int32_t input_ppm;     /* true tokens per million estimated; 0: unknown */
     int32_t output_tokens; /* mean of one choice; 0: not known */
     int64_t input_tokens;  /* of this prompt there; 0: as estimated */
@@ -95,6 +98,9 @@ struct verdict {
     int32_t latency_ms;
     int64_t time;  /* what waiting for it is worth, as the team's objective
                       says: nanos of the snapshot's currency */
+    int64_t risk;  /* what failing there costs, as likely as it is: the bill
+                      of the failed attempt, and its time; nanos of the
+                      snapshot's currency */
     int64_t ahead; /* what this choice will cost later, more than another;
                       nanos of the snapshot's currency, may be negative */
 };
@@ -109,7 +115,8 @@ enum {
 };
 
 /* All that query->asked may mean, each with a verdict: the listed ones by
- * compared cost, what their time is worth and what lies ahead (those without
+ * compared cost, what their time is worth, their risk and what lies ahead
+ * (those without
  * a price, if the policy lists them at all, behind the rest), then latency
  * (unknown: last), then name; the others behind them in the snapshot's order,
  * each with the first reason that holds. An offer that is out shows what it

@@ -118,7 +118,7 @@ static double bound_of(const struct verdict *v, const struct outlook *o,
         later +=
             p->tokens * (double)v->expected.input_tokens / o->input *
             (double)(own->ttl > 0 ? row->cached : row->input).nanos_per_mtok;
-    return (double)(v->compared.nanos + v->time) +
+    return (double)(v->compared.nanos + v->time + v->risk) +
            later * units->of[row->currency] / TOKENS_PER_MTOK;
 }
 
@@ -271,13 +271,13 @@ static double hinted_part(const struct candidate *c, const struct outlook *o)
 /* What order goes by. */
 static int64_t score_of(const struct verdict *v)
 {
-    return v->compared.nanos + v->time + v->ahead;
+    return v->compared.nanos + v->time + v->risk + v->ahead;
 }
 
 /* Makes its score this one. */
 static void put_at(struct verdict *v, int64_t score)
 {
-    v->ahead = score - v->compared.nanos - v->time;
+    v->ahead = score - v->compared.nanos - v->time - v->risk;
 }
 
 /* An offer of which little has been seen may be better than it looks: now

@@ -121,6 +121,7 @@ static cJSON *offer_json(const struct program *p, const struct offer *o)
     add_number(json, "cooling_ms", left_ms(v.cool_until_ms, now_ms));
     add_number(json, "in_flight", in_flight);
     add_number(json, "first_byte_ms", v.latency_ms);
+    add_number(json, "fails_ppm", v.fails_ppm);
     add_number(json, "output_tokens", v.output_tokens);
     return json;
 }

@@ -80,6 +80,10 @@ static void add_verdict(cJSON *list, const struct verdict *v, uint32_t rank)
     add_count(tokens, "input", v->expected.input_tokens);
     add_count(tokens, "output", v->expected.output_tokens);
     add_count(tokens, "cached", v->expected.cached_tokens);
+    if (v->time != 0)
+        add_count(o, "waiting_nanos", v->time);
+    if (v->risk != 0)
+        add_count(o, "failing_nanos", v->risk);
     if (v->ahead != 0)
         add_count(o, "ahead_nanos", v->ahead);
     if (!v->cost.row)

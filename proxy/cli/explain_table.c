@@ -195,6 +195,10 @@ static void print_reasons(FILE *to, const struct explanation *e)
         if (r.held_tokens > 0)
             fprintf(to, "; %lld tokens cached %.0f s ago, believed to %.0f %%",
                     (long long)r.held_tokens, r.held_for_s, 100 * r.belief);
+        if (v->time != 0)
+            fprintf(to, "; waiting %s", decimal_text(v->time, ahead));
+        if (v->risk != 0)
+            fprintf(to, "; failing %s", decimal_text(v->risk, ahead));
         fprintf(to, "; later turns %s%s\n", v->ahead < 0 ? "-" : "",
                 decimal_text(v->ahead < 0 ? -v->ahead : v->ahead, ahead));
     }

@@ -16,6 +16,7 @@ enum {
     NAMES = 2 * SLOTS_MOST, /* of the hash table */
     DEFAULT_FAILURES = 5,
     DEFAULT_OPEN_MS = 10000,
+    HALVED_MS = 10 * 60 * 1000, /* what is known, without a sample */
 };
 
 /* A smoothed figure: its value in 1/256, and of how many samples (at most
@@ -28,7 +29,9 @@ struct slot {
     _Atomic bool disabled;
     struct tally_offer tally;
     mean_word latency_ms, input_ppm, output_tokens;
-    const char *name; /* the main thread's */
+    _Atomic int64_t latency_at_ms; /* its last sample */
+    _Atomic uint64_t failing;      /* see fails_learn */
+    const char *name;              /* the main thread's */
 };
 
 struct health {
@@ -207,6 +210,80 @@ static void mean_learn(mean_word *mean, int64_t sample, int64_t spread)
         memory_order_relaxed);
 }
 
+/* Halved every HALVED_MS, and evenly in between. */
+static int64_t faded(int64_t value, int64_t idle_ms)
+{
+    int64_t times = idle_ms > 0 ? idle_ms / HALVED_MS : 0;
+    int64_t rest = idle_ms > 0 ? idle_ms % HALVED_MS : 0;
+
+    if (times > 30)
+        return 0;
+    value >>= times;
+    return value - value * rest / (2 * (int64_t)HALVED_MS);
+}
+
+/* After a pause a sample weighs as much as all before it. */
+static void latency_learn(struct slot *s, int64_t sample, int64_t now_ms)
+{
+    const int64_t spread = 8;
+    uint64_t word = atomic_load_explicit(&s->latency_ms, memory_order_relaxed);
+    int64_t idle_ms =
+        now_ms - atomic_exchange_explicit(&s->latency_at_ms, now_ms,
+                                          memory_order_relaxed);
+
+    if ((word & 0xFF) > 1 && idle_ms >= HALVED_MS)
+        (void)atomic_compare_exchange_strong_explicit(
+            &s->latency_ms, &word, (word & ~UINT64_C(0xFF)) | 1,
+            memory_order_relaxed, memory_order_relaxed);
+    mean_learn(&s->latency_ms, sample, spread);
+}
+
+/* How often it fails: millionths in the low bits, above them when that was. */
+enum {
+    FAILS_BITS = 20, /* a million fits */
+    FAILS_ALL = 1000000,
+    FAILS_OF = 32,                           /* attempts, about */
+    FAILS_CHANCE = 2 * FAILS_ALL / FAILS_OF, /* so many mean nothing */
+};
+
+static int64_t fails_at(uint64_t word, int64_t now_ms)
+{
+    int64_t ppm = (int64_t)(word & ((1U << FAILS_BITS) - 1));
+
+    return faded(ppm, now_ms - (int64_t)(word >> FAILS_BITS));
+}
+
+/* What can be told of it: one or two may happen to anybody. */
+static int32_t fails_told(uint64_t word, int64_t now_ms)
+{
+    int64_t ppm = fails_at(word, now_ms);
+
+    return ppm > FAILS_CHANCE ? (int32_t)(ppm - FAILS_CHANCE) : 0;
+}
+
+static void fails_learn(struct slot *s, bool failed, int64_t now_ms)
+{
+    uint64_t word = atomic_load_explicit(&s->failing, memory_order_relaxed);
+    int64_t ppm = fails_at(word, now_ms);
+
+    ppm += ((failed ? FAILS_ALL : 0) - ppm) / FAILS_OF;
+    (void)atomic_compare_exchange_strong_explicit(
+        &s->failing, &word, (uint64_t)now_ms << FAILS_BITS | (uint64_t)ppm,
+        memory_order_relaxed, memory_order_relaxed);
+}
+
+/* What a failed attempt was billed, on average. */
+static int64_t failed_cost(const struct tally_offer *t)
+{
+    uint64_t n = 0, nanos;
+
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (i != FAULT_NONE && i != FAULT_CLIENT_GONE)
+            n += atomic_load_explicit(&t->attempts[i], memory_order_relaxed);
+    nanos = atomic_load_explicit(&t->failed_nanos, memory_order_relaxed);
+    return n > 0 ? (int64_t)(nanos / n) : 0;
+}
+
 static int64_t clamp(int64_t x, int64_t least, int64_t most)
 {
     if (x < least)
@@ -217,14 +294,12 @@ static int64_t clamp(int64_t x, int64_t least, int64_t most)
 void health_end(struct health *h, struct health_ticket ticket, enum fault fault,
                 int32_t first_byte_ms, int64_t now_ms)
 {
-    enum {
-        LATENCY_SPREAD = 8
-    };
-
     struct slot *s = slot_at(h, ticket.slot);
 
     if (fault == FAULT_NONE && first_byte_ms > 0)
-        mean_learn(&s->latency_ms, first_byte_ms, LATENCY_SPREAD);
+        latency_learn(s, first_byte_ms, now_ms);
+    if (verdict_of(fault) != BREAKER_NEITHER)
+        fails_learn(s, fault != FAULT_NONE, now_ms);
     breaker_end(&s->breaker, rules_of(h), now_ms,
                 (struct breaker_pass){ticket.generation, ticket.probe},
                 verdict_of(fault));
@@ -276,10 +351,17 @@ void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
         .available = !is_cool(s, now_ms) &&
                      breaker_lets(&s->breaker, rules_of(h), now_ms),
         .disabled = is_disabled(s),
-        .latency_ms = mean_read(&s->latency_ms),
+        .latency_ms =
+            (int32_t)faded(mean_read(&s->latency_ms),
+                           now_ms - atomic_load_explicit(&s->latency_at_ms,
+                                                         memory_order_relaxed)),
+        .fails_ppm = fails_told(
+            atomic_load_explicit(&s->failing, memory_order_relaxed), now_ms),
         .input_ppm = mean_read(&s->input_ppm),
         .output_tokens = mean_read(&s->output_tokens),
         .cool_until_ms =
             atomic_load_explicit(&s->cool_until_ms, memory_order_relaxed),
     };
+    if (out->fails_ppm > 0)
+        out->failed_nanos = failed_cost(&s->tally);
 }

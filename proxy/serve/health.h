@@ -43,9 +43,15 @@ void health_set_rules(struct health *h, struct health_rules rules);
 struct health_view {
     bool available, disabled;
     int32_t latency_ms, input_ppm, output_tokens; /* 0: not known */
-    int64_t cool_until_ms;                        /* loop time; for keys */
+    int32_t fails_ppm;     /* attempts that fail, of a million, lately; but for
+                              one or two of 32, which may be chance */
+    int64_t failed_nanos;  /* what one was billed, in the policy's currency */
+    int64_t cool_until_ms; /* loop time; for keys */
 };
 
+/* What nobody has looked at for long is believed less: a latency and a share
+ * of failures are halved every ten minutes without a sample, so that an offer
+ * once slow or failing gets its chance again. */
 void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
                  struct health_view *out);
 

@@ -301,6 +301,29 @@ static void ties_go_by_latency_and_then_by_name(void **state)
     snapshot_release(s);
 }
 
+static void what_failing_costs_is_added_as_likely_as_it_is(void **state)
+{
+    struct snapshot *s = market();
+    struct arena *a = arena_new();
+    struct world w = fine();
+    struct query q = asking("pair");
+    uint32_t aa = offer_called(s, "aa/m")->index;
+    struct decision d;
+
+    (void)state;
+    q.max_tokens = 100;
+    w.of[aa].fails_ppm = 250000;
+    d = decided(s, &q, &w, a);
+    assert_string_equal(d.verdicts[0].offer->name, "aa/m"); /* free of charge */
+    assert_int_equal(d.verdicts[0].risk, 0);
+    w.of[aa].failed_nanos = 4000;
+    d = decided(s, &q, &w, a);
+    assert_string_equal(d.verdicts[0].offer->name, "bb/m");
+    assert_int_equal(d.verdicts[1].risk, 1000);
+    arena_free(a);
+    snapshot_release(s);
+}
+
 static void expectations_follow_what_was_asked_and_seen(void **state)
 {
     struct snapshot *s = market();
@@ -519,6 +542,7 @@ int main(void)
         cmocka_unit_test(what_an_adapter_cannot_say_is_told_in_its_words),
         cmocka_unit_test(without_an_exchange_rate_nothing_can_be_compared),
         cmocka_unit_test(ties_go_by_latency_and_then_by_name),
+        cmocka_unit_test(what_failing_costs_is_added_as_likely_as_it_is),
         cmocka_unit_test(expectations_follow_what_was_asked_and_seen),
         cmocka_unit_test(the_context_holds_the_prompt_and_the_answer),
         cmocka_unit_test(the_same_question_gets_the_same_answer),

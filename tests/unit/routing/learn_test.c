@@ -347,6 +347,7 @@ static void memory_never_grows_whatever_comes(void **u)
         play(&s, &q, 1, 50, true);
     }
     assert_true(learnt_count(s.learnt).blocks <= limits.blocks);
+    assert_in_range(learnt_bytes(learnt_limits_small), 9 << 20, 10 << 20);
     assert_true(learnt_is_sound(s.learnt, learnt_bytes(limits), limits));
     scene_close(&s);
 }

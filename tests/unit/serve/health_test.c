@@ -223,6 +223,48 @@ static void latency_is_of_good_answers_only(void **state)
     assert_int_equal(look().latency_ms, 10);
 }
 
+static struct health_view look_at(int64_t now_ms)
+{
+    struct health_view view;
+
+    health_look(h, slot, now_ms, &view);
+    return view;
+}
+
+static void one_that_was_slow_gets_its_chance_again(void **state)
+{
+    const int64_t minute_ms = 60000;
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        health_end(h, begin(0), FAULT_NONE, 8000, 0);
+    assert_int_equal(look_at(0).latency_ms, 8000);
+    assert_int_equal(look_at(5 * minute_ms).latency_ms, 6000);
+    assert_int_equal(look_at(10 * minute_ms).latency_ms, 4000);
+    assert_int_equal(look_at(40 * minute_ms).latency_ms, 500);
+    /* and what it does then counts as much as all before */
+    health_end(h, begin(40 * minute_ms), FAULT_NONE, 200, 40 * minute_ms);
+    assert_int_equal(look_at(40 * minute_ms).latency_ms, 4100);
+}
+
+static void the_share_of_failures_is_learnt_and_forgotten(void **state)
+{
+    const int64_t minute_ms = 60000;
+
+    (void)state;
+    assert_int_equal(look_at(0).fails_ppm, 0);
+    for (int i = 0; i < 2; i++)
+        attempt(FAULT_OVERLOADED, 0);
+    assert_int_equal(look_at(0).fails_ppm, 0); /* that may be chance */
+    for (int i = 0; i < 200; i++)
+        attempt(i % 2 ? FAULT_OVERLOADED : FAULT_NONE, 0);
+    assert_in_range(look_at(0).fails_ppm, 410000, 460000);
+    attempt(FAULT_CLIENT_GONE, 0);
+    assert_in_range(look_at(0).fails_ppm, 410000, 460000);
+    assert_in_range(look_at(10 * minute_ms).fails_ppm, 160000, 210000);
+    assert_int_equal(look_at(1000 * minute_ms).fails_ppm, 0);
+}
+
 /* The model of breaker.pml, step for step, beside the real one. */
 struct model {
     enum {
@@ -390,6 +432,8 @@ int main(void)
         CASE(estimates_are_learned_fast_and_then_smoothly),
         CASE(one_absurd_count_moves_little),
         CASE(latency_is_of_good_answers_only),
+        CASE(one_that_was_slow_gets_its_chance_again),
+        CASE(the_share_of_failures_is_learnt_and_forgotten),
         CASE(random_histories_follow_the_model),
         CASE(threads_never_probe_together_and_never_wedge_it),
     };
