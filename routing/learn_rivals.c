@@ -180,6 +180,7 @@ void rivals_note(struct learnt *l, struct outlook *o, struct lesson *x,
                  const struct snapshot *snapshot, const struct decision *d)
 {
     const float none = -1; /* it could not have served: costs what we paid */
+    uint8_t place[LEARNT_OFFERS] = {0}; /* among the rivals, from 1 */
     struct kind *k = o->wide;
 
     x->kind_key = o->kind_key;
@@ -194,13 +195,16 @@ void rivals_note(struct learnt *l, struct outlook *o, struct lesson *x,
     for (int i = 0; i < k->n_offers; i++) {
         x->rivals[i] = k->offers[i];
         x->prompt[i] = none;
-        for (uint32_t j = 0; j < d->n_listed; j++) {
-            const struct verdict *v = &d->verdicts[j];
+        place[k->offers[i]] = (uint8_t)(i + 1);
+    }
+    for (uint32_t j = 0; j < d->n_listed; j++) {
+        const struct verdict *v = &d->verdicts[j];
+        uint16_t number = o->numbers[v->offer->index];
+        int i = number < LEARNT_OFFERS ? place[number] - 1 : -1;
 
-            if (o->numbers[v->offer->index] == k->offers[i] && v->comparable)
-                (void)cost_there(&x->prompt[i], &x->said[i], o, snapshot, v,
-                                 o->alone_depth[i]);
-        }
+        if (i >= 0 && v->comparable)
+            (void)cost_there(&x->prompt[i], &x->said[i], o, snapshot, v,
+                             o->alone_depth[i]);
     }
 }
 

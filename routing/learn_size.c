@@ -24,6 +24,9 @@ float size_input(const struct outlook *o, const struct offer_learnt *v,
 {
     float sum = 0;
 
+#ifndef __clang__
+#    pragma GCC unroll 16 /* asked for each offer */
+#endif
     for (int k = 0; k < TOKEN_CLASSES; k++)
         sum += o->split[family][k] * v->weight[k];
     return sum;
