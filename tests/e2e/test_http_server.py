@@ -330,6 +330,7 @@ def test_an_interrupt_amid_requests_frees_everything():
         time.sleep(0.2)
         echo.process.send_signal(signal.SIGINT)
         assert echo.process.wait(5) == 0
+        echo.reader.join(2)
         assert sum("gone" in line for _, line in echo.stderr) == 6
 
 
