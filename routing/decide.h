@@ -116,11 +116,11 @@ enum {
 
 /* All that query->asked may mean, each with a verdict: the listed ones by
  * compared cost, what their time is worth, their risk and what lies ahead
- * (those without
- * a price, if the policy lists them at all, behind the rest), then latency
- * (unknown: last), then name; the others behind them in the snapshot's order,
- * each with the first reason that holds. An offer that is out shows what it
- * would have cost, where that is known. Nobody called so: no verdicts.
+ * (those without a price, if the policy lists them at all, behind the rest),
+ * then latency (unknown: last), then name; the others behind them in the
+ * snapshot's order, each with the first reason that holds. An offer that is
+ * out shows what it would have cost, where that is known. Nobody called so:
+ * no verdicts.
  * Everything lives in `a`. */
 void decide(struct decision *out, const struct snapshot *snapshot,
             const struct query *query, const struct conditions *conditions,
