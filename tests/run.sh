@@ -8,9 +8,9 @@
 #   tsan        unit tests and the concurrent ones of the running program
 #   fuzz        clang's warnings; each fuzzer for a few seconds on top of its
 #               corpus
-#   tidy        clang-tidy over every file
-#   release     the build people run: unit tests (all million histories
-#               and the benchmark's tools), quickstart
+#   tidy        clang-tidy over all that is shipped
+#   release     the build people run: all million histories of budgets, the
+#               benchmark's tools, quickstart
 #   model       the protocol of budgets and leases, by Spin, with its mutants
 #
 # Some tests are about time (a client that left is noticed within 100 ms), and
@@ -46,22 +46,26 @@ check() {
         tail -n 40 "$log"; tally "$name" 0 1; fi
 }
 
+# build PRESET [OPTIONS FOR THE BUILD]
 build() {
-    log=$out/build-$1.log
-    if cmake --preset "$1" >"$log" 2>&1 &&
-        cmake --build --preset "$1" >>"$log" 2>&1; then return 0; fi
+    preset=$1; shift
+    log=$out/build-$preset.log
+    if cmake --preset "$preset" >"$log" 2>&1 &&
+        cmake --build --preset "$preset" "$@" >>"$log" 2>&1; then return 0; fi
     grep -E 'error|warning' "$log" | grep -v '^/usr/bin' | head -n 40
-    tally "build $1" 0 1
+    tally "build $preset" 0 1
     return 1
 }
 
+# units PRESET [OPTIONS FOR CTEST]
 units() {
-    log=$out/ctest-$1.log
-    ctest --preset "$1" -j2 --repeat until-pass:3 >"$log" 2>&1
+    preset=$1; shift
+    log=$out/ctest-$preset.log
+    ctest --preset "$preset" -j2 --repeat until-pass:3 "$@" >"$log" 2>&1
     failed=$(sed -n 's/.* \([0-9]*\) tests failed out of .*/\1/p' "$log")
     all=$(sed -n 's/.* tests failed out of \([0-9]*\).*/\1/p' "$log")
     [ "${failed:-x}" = 0 ] || { tail -n 60 "$log"; : "${failed:=1}" "${all:=1}"; }
-    tally "unit and corpora ($1)" $((all - failed)) "$failed"
+    tally "unit and corpora ($preset)" $((all - failed)) "$failed"
 }
 
 # running NAME PRESET PYTEST-ARGS...: the program from outside
@@ -112,7 +116,8 @@ formatted() {
 
 tidy() {
     cmake --preset clang &&
-        run-clang-tidy -quiet -p build/clang 'proxy/|conf/|vendors/|routing/' \
+        run-clang-tidy -quiet -p build/clang \
+            "$root/(proxy|conf|vendors|routing)/" \
         >"$out/tidy.log" 2>&1 || { grep -a -A 4 'error:' "$out/tidy.log"; false; }
 }
 
@@ -125,7 +130,7 @@ for suite in $suites; do
         sdks
         build asan && units asan &&
             running "the simulated market" asan tests/sim &&
-            running "running program (asan)" asan -n 2 tests/e2e &&
+            running "running program (asan)" asan -n 3 tests/e2e &&
             check "vendors x abilities" vendors && cat "$out/vendors-table.md" ;;
     tsan)
         [ -x build/venv/bin/python ] || sdks
@@ -143,7 +148,8 @@ for suite in $suites; do
             rm -rf "$fresh"
         done ;;
     release)
-        build release && units release &&
+        build release --target purse_test bench_mock bench_load &&
+            units release -R 'unit.record.purse|bench.smoke' &&
             check "quickstart" sh conf/quickstart.sh --once ;;
     model)
         check "model of budgets" sh tests/model/run.sh ;;
