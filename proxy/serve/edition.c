@@ -227,7 +227,7 @@ void edition_bind(struct edition *e, struct memory *m)
 {
     struct held *h = (struct held *)e;
 
-    e->learnt_numbers = memory_bind(m, e->snapshot, h->arena);
+    e->learnt = memory_bind(m, e->snapshot, h->arena);
 }
 
 void edition_find_purses(struct edition *e, struct purses *purses)

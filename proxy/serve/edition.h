@@ -36,7 +36,7 @@ struct vendor_doors {
 struct edition {
     struct snapshot *snapshot;
     const uint32_t *offer_slots;        /* by offer index */
-    const uint16_t *learnt_numbers;     /* by offer index; see edition_bind */
+    struct memory_offers learnt;        /* see edition_bind */
     const uint32_t *quota_slots;        /* by the quota's index */
     const struct vendor_doors *vendors; /* by vendor index */
     struct purse **purses;              /* by team index */

@@ -158,9 +158,8 @@ static void exchange_decide(struct exchange *x)
     query_of_chat(&x->query, x->chat, x->key->team);
     if (x->downgraded)
         x->query.asked = x->over->conf->downgrade;
-    x->outlook = memory_decide(x->worker->memory, x->edition->learnt_numbers,
-                               &x->decision, x->edition->snapshot, &x->query,
-                               &conditions, x->early);
+    x->outlook = memory_decide(x->worker->memory, &x->edition->learnt,
+                               &x->decision, &x->query, &conditions, x->early);
     settle_remember(x);
 }
 

@@ -189,15 +189,15 @@ void memory_free(struct memory *m)
     arena_free(m->arena);
 }
 
-const uint16_t *memory_bind(struct memory *m, const struct snapshot *s,
-                            struct arena *a)
+struct memory_offers memory_bind(struct memory *m, const struct snapshot *s,
+                                 struct arena *a)
 {
-    const uint16_t *numbers;
+    struct memory_offers offers = {.snapshot = s};
 
     pthread_mutex_lock(&m->lock);
-    numbers = learnt_bind(m->learnt, s, a);
+    offers.numbers = learnt_bind(m->learnt, s, a);
     pthread_mutex_unlock(&m->lock);
-    return numbers;
+    return offers;
 }
 
 struct learnt *memory_read(const char *dir, struct arena *a)
@@ -240,10 +240,9 @@ static void weigh(const void *self, const struct snapshot *snapshot,
     learnt_weigh(w->outlook, snapshot, listed, n);
 }
 
-struct outlook *memory_decide(struct memory *m, const uint16_t *numbers,
-                              struct decision *out,
-                              const struct snapshot *snapshot,
-                              struct query *query,
+struct outlook *memory_decide(struct memory *m,
+                              const struct memory_offers *offers,
+                              struct decision *out, struct query *query,
                               const struct conditions *base, struct arena *a)
 {
     struct world world = {.base = base};
@@ -256,8 +255,8 @@ struct outlook *memory_decide(struct memory *m, const uint16_t *numbers,
                    learnt_key(m->learnt), a); /* the key never changes */
     pthread_mutex_lock(&m->lock);
     world.outlook =
-        learnt_prepare(m->learnt, numbers, query, base->now_unix_ms, a);
-    decide(out, snapshot, query, &conditions, a);
+        learnt_prepare(m->learnt, offers->numbers, query, base->now_unix_ms, a);
+    decide(out, offers->snapshot, query, &conditions, a);
     pthread_mutex_unlock(&m->lock);
     return world.outlook;
 }

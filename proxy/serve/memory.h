@@ -25,16 +25,21 @@ void memory_free(struct memory *m);
 /* Writes the file if anything has been learnt since. Any thread. */
 void memory_save(struct memory *m);
 
-/* The offers of a snapshot by their numbers here; in `a`. Main thread. */
-const uint16_t *memory_bind(struct memory *m, const struct snapshot *s,
-                            struct arena *a);
+/* A snapshot, and its offers by their numbers here. */
+struct memory_offers {
+    const struct snapshot *snapshot;
+    const uint16_t *numbers; /* by offer index */
+};
+
+/* The numbers live in `a`. Main thread. */
+struct memory_offers memory_bind(struct memory *m, const struct snapshot *s,
+                                 struct arena *a);
 
 /* decide() with what is known. `base` is asked first, for each offer. Fills
  * in query->prefix from the chat. The outlook lives in `a`. */
-struct outlook *memory_decide(struct memory *m, const uint16_t *numbers,
-                              struct decision *out,
-                              const struct snapshot *snapshot,
-                              struct query *query,
+struct outlook *memory_decide(struct memory *m,
+                              const struct memory_offers *offers,
+                              struct decision *out, struct query *query,
                               const struct conditions *base, struct arena *a);
 
 /* `offer` begins to answer. See learnt_sent. */

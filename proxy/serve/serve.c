@@ -396,9 +396,14 @@ static bool begin(struct program *p)
     hook_follow(p->hook, p->edition->snapshot);
     recorder_on_warning(p->recorder, hook_warn, p->hook);
     health_set_rules(p->health, p->edition->rules);
-    for (int i = 0; i < p->n_workers; i++)
-        worker_init(&p->workers[i], i, p->recorder, p->health, p->quotas,
-                    p->memory, p->edition);
+    for (int i = 0; i < p->n_workers; i++) {
+        p->workers[i] = (struct worker){.index = i,
+                                        .recorder = p->recorder,
+                                        .health = p->health,
+                                        .quotas = p->quotas,
+                                        .memory = p->memory};
+        worker_init(&p->workers[i], p->edition);
+    }
     for (int i = 0; i < p->n_workers; i++)
         p->workers[i].tls = tls[i];
     return open_listeners(p);

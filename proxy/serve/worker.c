@@ -12,18 +12,11 @@ static const struct http_route routes[] = {
     {"GET", "/readyz", NULL, door_readyz},
 };
 
-void worker_init(struct worker *w, int index, struct recorder *recorder,
-                 struct health *health, struct quotas *quotas,
-                 struct memory *memory, struct edition *edition)
+void worker_init(struct worker *w, struct edition *edition)
 {
-    *w = (struct worker){.index = index,
-                         .recorder = recorder,
-                         .health = health,
-                         .quotas = quotas,
-                         .memory = memory,
-                         .edition = edition_retain(edition),
-                         .limits = edition->limits,
-                         .site = {routes, ARRAY_LEN(routes), w}};
+    w->edition = edition_retain(edition);
+    w->limits = edition->limits;
+    w->site = (struct http_site){routes, ARRAY_LEN(routes), w};
     w->loop = loop_new();
     w->upstream = upstream_new(w->loop);
     w->server = http_server_new(w->loop, &w->limits, &w->site);

@@ -37,10 +37,9 @@ struct worker {
     int n_spare;
 };
 
-/* Takes a reference to `edition`; serves nothing yet. */
-void worker_init(struct worker *w, int index, struct recorder *recorder,
-                 struct health *health, struct quotas *quotas,
-                 struct memory *memory, struct edition *edition);
+/* Of `w` the index and what is shared are there; takes a reference to
+ * `edition`; serves nothing yet. */
+void worker_init(struct worker *w, struct edition *edition);
 void worker_listen(struct worker *w, int fd);
 /* New connections use `tls` from here on; it is the worker's then. */
 void worker_take_tls(struct worker *w, struct tls_context *tls);

@@ -47,6 +47,7 @@ static void open_scene(struct scene *s)
     struct outlook *outlook;
     struct chat_error error;
     struct decision d;
+    struct memory_offers offers;
     struct query q;
     struct chat chat;
 
@@ -58,9 +59,8 @@ static void open_scene(struct scene *s)
     assert_int_equal(chat_read(&chat, slice_of(body), s->arena, &error), 0);
     query_of_chat(&q, &chat, NULL);
     s->memory = memory_new(s->dir);
-    outlook =
-        memory_decide(s->memory, memory_bind(s->memory, s->snapshot, s->arena),
-                      &d, s->snapshot, &q, &c, s->arena);
+    offers = memory_bind(s->memory, s->snapshot, s->arena);
+    outlook = memory_decide(s->memory, &offers, &d, &q, &c, s->arena);
     assert_int_equal(d.n_listed, 1);
     s->offer = d.verdicts[0].offer;
     s->lesson =
