@@ -196,6 +196,7 @@ void conn_later(struct http_conn *c)
 
 void conn_settle_later(struct http_server *s)
 {
+    s->n_held = 0;
     while (s->later) {
         struct http_conn *c = s->later;
 

@@ -67,7 +67,7 @@ struct turn {
     struct extra_header *extras, **last_extra;
     size_t extras_bytes;
     struct buf head; /* of a stream: goes out with its first chunk, or when
-                        this turn of the loop ends */
+                        this turn of the loop ends; so does a short reply */
 
     struct buf body;
     bool adopted; /* the body lies in a block of the server's */
@@ -120,6 +120,7 @@ struct http_server {
     struct listener *listeners;
     struct http_conn *conns, *later;
     struct event later_event;
+    int n_held; /* short replies that wait, at most */
     size_t n_conns;
     int reserve_fd;       /* given up for a moment when there are no others */
     char *block;          /* CONN_READ_BYTES for the next head; or NULL */

@@ -106,8 +106,7 @@ static const char *control(const char *at, const char *end)
     return at;
 }
 
-/* The first control character but tab: at the latest the head's last CR. */
-static const char *text_end(const char *at, const char *end)
+const char *text_end(const char *at, const char *end)
 {
     at = control(at, end);
     while (at < end && *at == '\t')
@@ -117,6 +116,7 @@ static const char *text_end(const char *at, const char *end)
 
 int reader_text(struct reader *r, struct slice *out)
 {
+    /* at the latest at the head's last CR */
     const char *from = r->at, *to = text_end(r->at, r->end);
 
     r->at = to;

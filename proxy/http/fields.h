@@ -1,7 +1,7 @@
 /*
  * fields.h - what requests' and answers' heads have in common: the classes of
  * characters, a reader of header lines, and the judgement of their framing.
- * Only parse.c uses it.
+ * Only parse.c uses it, and reply.c what says where a text ends.
  */
 #pragma once
 
@@ -35,6 +35,9 @@ bool reader_skip(struct reader *r, const char *text, size_t len);
 /* `lower` holds small letters, digits and '-' only. */
 bool word_is(struct slice s, const char *lower, size_t len);
 #define WORD_IS(s, lower) word_is(s, lower, sizeof(lower) - 1)
+
+/* The first control character but tab, or `end`. */
+const char *text_end(const char *at, const char *end);
 
 /* All of these: 0, or the status to refuse with. */
 int reader_refuse(struct reader *r, int status, const char *why);

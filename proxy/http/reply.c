@@ -3,12 +3,15 @@
 #include "base/fatal.h"
 
 #include "http/conn.h"
+#include "http/fields.h"
 #include "http/http.h"
 
 enum {
     HEAD_ROOM = 4096, /* of a reply's head, extra headers included */
     EXTRAS_MOST_BYTES = 3072,
     TYPE_MOST_BYTES = 256,
+    HELD_BYTES_MOST = 4096, /* of a reply that may wait for others */
+    HELD_MOST = 16,         /* of such replies */
     PARTS_MOST = 61, /* of one chunk: with head and frame what a write takes */
 };
 
@@ -92,10 +95,9 @@ static const char *reason_of(int status)
 
 static bool is_printable(const char *text)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        if ((*c < 0x20 && *c != '\t') || *c == 0x7f)
-            return false;
-    return true;
+    const char *end = text + strlen(text);
+
+    return text_end(text, end) == end;
 }
 
 void http_set_header(struct http_request *req, const char *name,
@@ -166,6 +168,30 @@ static void end(struct turn *t)
     conn_later(t->req.conn);
 }
 
+/* Head and body wait for the end of this turn of the loop, as those of other
+ * requests do: sent one right after another they cost least. */
+static void hold(struct turn *t, const struct slice parts[2])
+{
+    size_t len = parts[0].len + parts[1].len;
+    char *room;
+
+    buf_init(&t->head, len);
+    room = buf_room(&t->head, len);
+    ENSURE(room);
+    memcpy(room, parts[0].bytes, parts[0].len);
+    memcpy(room + parts[0].len, parts[1].bytes, parts[1].len);
+    buf_grow(&t->head, len);
+    t->req.conn->server->n_held++;
+}
+
+static void send_held(struct http_server *s)
+{
+    s->n_held = 0;
+    for (struct http_conn *c = s->later; c; c = c->next_later)
+        if (c->turn && c->turn->ended && c->turn->head.len)
+            conn_send_head(c);
+}
+
 void http_reply(struct http_request *req, int status, const char *type,
                 struct slice body)
 {
@@ -186,8 +212,13 @@ void http_reply(struct http_request *req, int status, const char *type,
         body.len = 0;
     parts[0] = (struct slice){h.bytes, h.len};
     parts[1] = body;
-    conn_send(req->conn, parts, 2);
+    if (h.len + body.len > HELD_BYTES_MOST)
+        conn_send(req->conn, parts, 2);
+    else
+        hold(t, parts);
     end(t);
+    if (req->conn->server->n_held >= HELD_MOST)
+        send_held(req->conn->server);
 }
 
 void http_reply_error(struct http_request *req, const struct http_error *e)

@@ -31,6 +31,9 @@ struct upstream {
     struct pool calls;
     struct upstream_call *again; /* to be looked at in the next turn */
     struct event again_event;
+    struct upstream_call *first_due, **last_due; /* to be sent this turn */
+    size_t n_due, due_bytes;
+    struct event send_event;
     int64_t n_active, n_dialled, n_reused;
 };
 
@@ -50,6 +53,7 @@ struct upstream_call {
     struct buf rest; /* read before a pause, not yet given on */
 
     struct upstream_call *again_next, **again_prev;
+    struct upstream_call *due_next, **due_prev;
     bool reused, sent_any;
     bool shaking; /* TLS hands */
     bool paused;

@@ -17,7 +17,7 @@
  *
  * dialling     on_dialled()          -> shake() or begin_sending()
  * handshake    on_event() -> shake() -> begin_sending()
- * sending      call_send(), while call_receive() listens for early answers
+ * sending      send_soon() -> call_send(); call_receive() listens already
  * head, body   call_receive()        -> call_finish()
  * any          on_deadline(), upstream_cancel()
  *
@@ -27,6 +27,11 @@
  * U3 A byte of a request is given to one connection, once.
  * U4 on_done is the last callback of a call.
  */
+
+enum {
+    DUE_MOST = 16,               /* requests that wait to be sent together */
+    DUE_BYTES_MOST = 256 * 1024, /* of them: they are in the cache still */
+};
 
 /* Looking again */
 
@@ -76,6 +81,60 @@ static void not_again(struct upstream_call *call)
     call->again_prev = NULL;
 }
 
+/* Sending together: at the end of a turn of the loop, one write right after
+ * another. A vendor that is woken for the first is awake for the next, and
+ * writes between other work wake it each time, which costs more than they. */
+
+static void not_due(struct upstream_call *call)
+{
+    struct upstream *u = call->upstream;
+
+    if (!call->due_prev)
+        return;
+    *call->due_prev = call->due_next;
+    if (call->due_next)
+        call->due_next->due_prev = call->due_prev;
+    else
+        u->last_due = call->due_prev;
+    call->due_prev = NULL;
+}
+
+static void send_due(struct upstream *u)
+{
+    struct upstream_call *call;
+
+    u->n_due = 0;
+    u->due_bytes = 0;
+    while ((call = u->first_due)) {
+        not_due(call);
+        call_send(call);
+    }
+}
+
+static void on_send(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    send_due(arg);
+}
+
+static void send_soon(struct upstream_call *call)
+{
+    struct upstream *u = call->upstream;
+
+    if (!u->first_due)
+        event_active(&u->send_event, EV_TIMEOUT, 0);
+    call->due_next = NULL;
+    call->due_prev = u->last_due;
+    *u->last_due = call;
+    u->last_due = &call->due_next;
+    u->n_due++;
+    for (size_t i = 0; i < call->n_parts; i++)
+        u->due_bytes += call->parts[i].len;
+    if (u->n_due >= DUE_MOST || u->due_bytes >= DUE_BYTES_MOST)
+        send_due(u);
+}
+
 struct upstream *upstream_new(struct loop *loop)
 {
     struct arena *arena = arena_new();
@@ -87,6 +146,8 @@ struct upstream *upstream_new(struct loop *loop)
     lanes_init(&u->lanes, loop, arena);
     pool_init(&u->calls, sizeof(struct upstream_call));
     event_assign(&u->again_event, loop_events(loop), -1, 0, on_again, u);
+    u->last_due = &u->first_due;
+    event_assign(&u->send_event, loop_events(loop), -1, 0, on_send, u);
     return u;
 }
 
@@ -96,6 +157,7 @@ void upstream_free(struct upstream *u)
         return;
     ENSURE(u->n_active == 0);
     event_del(&u->again_event);
+    event_del(&u->send_event);
     lanes_fini(&u->lanes);
     pool_fini(&u->calls);
     dialer_free(u->dialer);
@@ -140,6 +202,7 @@ static void detach(struct upstream_call *call, bool whole)
 {
     timer_stop(&call->deadline);
     not_again(call);
+    not_due(call);
     if (call->dial)
         dial_cancel(call->dial);
     call->dial = NULL;
@@ -294,7 +357,7 @@ struct upstream_call *upstream_start(struct upstream *u,
         u->n_reused++;
         call->reused = true;
         call->conn->call = call;
-        call_send(call);
+        send_soon(call);
         return call;
     }
     u->n_dialled++;

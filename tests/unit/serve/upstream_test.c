@@ -86,6 +86,72 @@ static void a_connection_is_used_again(void **state)
     assert_int_equal(upstream_counts(up).active, 0);
 }
 
+/* A request on a kept connection is sent when this turn of the loop ends. */
+static void a_request_cancelled_in_its_turn_was_never_sent(void **state)
+{
+    struct upstream_lane to;
+
+    (void)state;
+    mock_start(&vendor, answer_hello, NULL, NULL);
+    call_once(1, 1000);
+    to = mock_lane(1, vendor.port);
+    mock_call(&caller, up, &to, 1000);
+    assert_true(upstream_reused(caller.call));
+    assert_false(upstream_sent_any(caller.call));
+    upstream_cancel(caller.call);
+    mock_run_ms(loop, 50);
+    assert_int_equal(atomic_load(&vendor.n_requests), 1);
+    call_once(1, 1000);
+    assert_int_equal(caller.fault, FAULT_NONE);
+    assert_int_equal(atomic_load(&vendor.n_requests), 2);
+}
+
+/* So many wait for each other, and no more. */
+static void requests_wait_for_a_few_others_only(void **state)
+{
+    enum {
+        CALLS = 40
+    };
+
+    static struct mock_caller callers[CALLS];
+    struct upstream_lane to;
+    int n_sent = 0;
+
+    (void)state;
+    mock_start(&vendor, answer_hello, NULL, NULL);
+    to = mock_lane(1, vendor.port);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < CALLS; i++)
+            mock_call(&callers[i], up, &to, 100);
+        for (int i = 0; i < CALLS && round; i++)
+            n_sent += upstream_sent_all(callers[i].call);
+        for (int i = 0; i < CALLS; i++) {
+            mock_run_until(loop, &callers[i].n_dones);
+            assert_int_equal(callers[i].fault, FAULT_NONE);
+            assert_int_equal(callers[i].reused, round);
+        }
+    }
+    assert_int_equal(n_sent, CALLS / 16 * 16);
+    for (int i = 0; i < CALLS; i++)
+        mock_caller_fini(&callers[i]);
+}
+
+/* Nor does a large one: what it is made of is in the cache now. */
+static void a_large_request_does_not_wait(void **state)
+{
+    struct upstream_lane to;
+
+    (void)state;
+    mock_start(&vendor, answer_hello, NULL, NULL);
+    call_once(1, 1000);
+    to = mock_lane(1, vendor.port);
+    mock_call(&caller, up, &to, 300 * 1024);
+    assert_true(upstream_reused(caller.call));
+    assert_true(upstream_sent_any(caller.call));
+    mock_run_until(loop, &caller.n_dones);
+    assert_int_equal(caller.fault, FAULT_NONE);
+}
+
 static void two_keys_never_share_a_connection(void **state)
 {
     (void)state;
@@ -357,6 +423,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(an_answer_comes_whole),
         CASE(a_connection_is_used_again),
+        CASE(a_request_cancelled_in_its_turn_was_never_sent),
+        CASE(requests_wait_for_a_few_others_only),
+        CASE(a_large_request_does_not_wait),
         CASE(two_keys_never_share_a_connection),
         CASE(an_aged_connection_is_closed_and_not_used),
         CASE(an_idle_connection_that_the_vendor_ends_is_closed),
