@@ -47,7 +47,9 @@ static const char *hash_steps(uint64_t *hash, const char *bytes, size_t len,
     if (n == 0)
         return bytes;
 #ifdef __x86_64__
-    if (cpu_level >= CPU_AVX2)
+    if (cpu_level >= CPU_AVX512)
+        prefix_steps_avx512(&s, bytes, n);
+    else if (cpu_level >= CPU_AVX2)
         prefix_steps_avx2(&s, bytes, n);
     else
 #endif

@@ -23,6 +23,8 @@ struct prefix_sums {
 };
 
 void prefix_steps(struct prefix_sums *s, const char *bytes, size_t n_steps);
-/* The same; only if cpu_level is CPU_AVX2. */
+/* The same; only if cpu_level is that or above. */
 void prefix_steps_avx2(struct prefix_sums *s, const char *bytes,
                        size_t n_steps);
+void prefix_steps_avx512(struct prefix_sums *s, const char *bytes,
+                         size_t n_steps);

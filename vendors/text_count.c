@@ -182,7 +182,9 @@ void text_count_add(struct text_count *c, struct json_text text,
     t.latin = before && before < 0x80 && ascii_script(before) == SCRIPT_LATIN;
     t.space = before && before < 0x80 && ascii_script(before) == SCRIPT_SPACE;
 #ifdef __x86_64__
-    if (cpu_level >= CPU_AVX2)
+    if (cpu_level >= CPU_AVX512)
+        tally_text_avx512(&t, text);
+    else if (cpu_level >= CPU_AVX2)
         tally_text_avx2(&t, text);
     else
 #endif

@@ -58,8 +58,9 @@ struct masker {
 enum script script_of(uint32_t c);
 const char *tally_character(struct tally *t, const char *p, const char *end,
                             bool escaped);
-/* text_count_avx2.c: only if cpu_level is CPU_AVX2. */
+/* Only if cpu_level is that or above. */
 void tally_text_avx2(struct tally *t, struct json_text text);
+void tally_text_avx512(struct tally *t, struct json_text text);
 
 /* Some bytes of a block, at p. */
 struct part {

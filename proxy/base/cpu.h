@@ -8,8 +8,10 @@
 #pragma once
 
 enum cpu_level {
-    CPU_PLAIN, /* what the compiler takes for granted */
-    CPU_AVX2,  /* with BMI and POPCNT */
+    CPU_PLAIN,  /* what the compiler takes for granted */
+    CPU_AVX2,   /* with BMI and POPCNT */
+    CPU_AVX512, /* F, BW, DQ, VL and VBMI, which those have that do not slow
+                   down for it */
 };
 
 extern enum cpu_level cpu_level;

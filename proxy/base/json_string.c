@@ -280,7 +280,8 @@ static const char *blocks_end(struct json_string *out, const char *p,
     s.size = 4 * BLOCK;
 #ifdef __x86_64__
     if (cpu_level >= CPU_AVX2 && p && end - p >= s.size)
-        p = json_string_avx2(out, p, end, any_bytes);
+        p = cpu_level >= CPU_AVX512 ? json_string_avx512(out, p, end, any_bytes)
+                                    : json_string_avx2(out, p, end, any_bytes);
 #endif
     while (p && end - p >= s.size) {
         s.mask = special_masks(p, any_bytes);

@@ -3,7 +3,7 @@
  *
  * The inner loop of everything that reads JSON: sixteen bytes a step while
  * they are plain ASCII, and fifteen while they are three-byte characters
- * (Chinese text); where the processor can, 64 of any (json_string_avx2.c).
+ * (Chinese text); where the processor can, 64 of any (json_string_blocks.h).
  * Used by json_scan.c only.
  */
 #pragma once
@@ -28,6 +28,8 @@ bool json_string_end(struct json_string *out, const char *p, const char *end,
 /* Reads on at p, in the middle of a string but between two characters, behind
  * its quote and at least three bytes more. NULL: it ended well, and *out says
  * where. Else how far all is well, at most until something is not complete or
- * not right. Only if cpu_level is CPU_AVX2. */
+ * not right. Only if cpu_level is that or above. */
 const char *json_string_avx2(struct json_string *out, const char *p,
                              const char *end, bool any_bytes) MUST_CHECK;
+const char *json_string_avx512(struct json_string *out, const char *p,
+                               const char *end, bool any_bytes) MUST_CHECK;

@@ -346,15 +346,22 @@ static struct verdict verdict_of(const char *text, size_t len, bool any_bytes,
     return v;
 }
 
+static void check_level(const char *text, size_t len, bool any_bytes,
+                        enum cpu_level level)
+{
+    struct verdict plain = verdict_of(text, len, any_bytes, CPU_PLAIN);
+    struct verdict better = verdict_of(text, len, any_bytes, level);
+
+    if (plain.good != better.good || plain.escaped != better.escaped ||
+        plain.at != better.at || plain.why != better.why)
+        fail_msg("at %zu and %zu: %.*s", plain.at, better.at, (int)len, text);
+}
+
 static void check_levels(const char *text, size_t len)
 {
-    for (int any_bytes = 0; any_bytes < 2; any_bytes++) {
-        struct verdict plain = verdict_of(text, len, any_bytes, CPU_PLAIN);
-        struct verdict best = verdict_of(text, len, any_bytes, cpu_level);
-
-        if (plain.good != best.good || plain.escaped != best.escaped ||
-            plain.at != best.at || plain.why != best.why)
-            fail_msg("at %zu and %zu: %.*s", plain.at, best.at, (int)len, text);
+    for (enum cpu_level level = CPU_AVX2; level <= cpu_level; level++) {
+        check_level(text, len, false, level);
+        check_level(text, len, true, level);
     }
 }
 

@@ -136,11 +136,13 @@ static void any_processor_gives_the_same_names(void **state)
         write_body(body, &first, &second);
         memcpy(second + 1 + random() % SECOND, "\"}]}", sizeof("\"}]}"));
         p = prefix_of(body, a);
-        cpu_level = CPU_PLAIN;
-        q = prefix_of(body, a);
+        while (cpu_level > CPU_PLAIN) {
+            cpu_level--;
+            q = prefix_of(body, a);
+            assert_int_equal(p.n, q.n);
+            assert_int_equal(equal_names(&p, &q), p.n);
+        }
         cpu_level = level;
-        assert_int_equal(p.n, q.n);
-        assert_int_equal(equal_names(&p, &q), p.n);
     }
     arena_free(a);
 }
