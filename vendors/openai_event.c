@@ -199,17 +199,16 @@ static void usage_take(struct event *e)
 {
     struct answer *answer = &e->r->intake.reader.answer;
     struct usage_reading reading;
-    struct slice object;
     enum usage_found found;
 
     if (json_peek(&e->s) != JSON_OBJECT) {
         json_skip(&e->s);
         return;
     }
-    if (!json_value(&e->s, &object))
+    found = usage_scan(&reading, &e->s);
+    if (e->s.why)
         return;
     e->usage = true;
-    found = usage_read(&reading, object);
     if (found != USAGE_NONE) {
         answer->has_usage = found == USAGE_GOOD;
         answer->usage = found == USAGE_GOOD ? reading.usage : (struct usage){0};

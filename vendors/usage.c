@@ -33,37 +33,42 @@ enum figure {
     FIGURE_COUNT,
 };
 
+#define KEY(word)                \
+    {                            \
+        (word), sizeof(word) - 1 \
+    }
+
 static const struct name {
-    const char *word;
+    struct slice word;
     enum figure figure;
 } names[] = {
-    {"prompt_tokens", INPUT},
-    {"completion_tokens", OUTPUT},
-    {"total_tokens", TOTAL},
-    {"input_tokens", BARE_INPUT}, /* OpenAI's Responses too */
-    {"output_tokens", OUTPUT},
-    {"cached_tokens", CACHED}, /* Moonshot, at the top */
-    {"prompt_cache_hit_tokens", HIT},
-    {"prompt_cache_miss_tokens", MISS},
-    {"cache_read_input_tokens", READ_APART},
-    {"cache_creation_input_tokens", WRITTEN_APART},
-    {"cache_write_tokens", CACHE_WRITE},
-    {"ephemeral_1h_input_tokens", CACHE_WRITE_1H}, /* Anthropic */
-    {"reasoning_tokens", THINKING},
-    {"thinking_tokens", THINKING}, /* Anthropic */
-    {"cost_in_usd_ticks", TICKS},
-    {"promptTokenCount", PROMPT_COUNT},
-    {"cachedContentTokenCount", CACHED},
-    {"candidatesTokenCount", ANSWER_COUNT},
-    {"thoughtsTokenCount", THOUGHTS_COUNT},
-    {"toolUsePromptTokenCount", TOOL_PROMPT_COUNT},
+    {KEY("prompt_tokens"), INPUT},
+    {KEY("completion_tokens"), OUTPUT},
+    {KEY("total_tokens"), TOTAL},
+    {KEY("input_tokens"), BARE_INPUT}, /* OpenAI's Responses too */
+    {KEY("output_tokens"), OUTPUT},
+    {KEY("cached_tokens"), CACHED}, /* Moonshot, at the top */
+    {KEY("prompt_cache_hit_tokens"), HIT},
+    {KEY("prompt_cache_miss_tokens"), MISS},
+    {KEY("cache_read_input_tokens"), READ_APART},
+    {KEY("cache_creation_input_tokens"), WRITTEN_APART},
+    {KEY("cache_write_tokens"), CACHE_WRITE},
+    {KEY("ephemeral_1h_input_tokens"), CACHE_WRITE_1H}, /* Anthropic */
+    {KEY("reasoning_tokens"), THINKING},
+    {KEY("thinking_tokens"), THINKING}, /* Anthropic */
+    {KEY("cost_in_usd_ticks"), TICKS},
+    {KEY("promptTokenCount"), PROMPT_COUNT},
+    {KEY("cachedContentTokenCount"), CACHED},
+    {KEY("candidatesTokenCount"), ANSWER_COUNT},
+    {KEY("thoughtsTokenCount"), THOUGHTS_COUNT},
+    {KEY("toolUsePromptTokenCount"), TOOL_PROMPT_COUNT},
 };
 
 /* Objects within, whose names count as if they stood at the top. */
-static const char *const details[] = {
-    "prompt_tokens_details", "completion_tokens_details",
-    "input_tokens_details",  "output_tokens_details",
-    "cache_creation",
+static const struct slice details[] = {
+    KEY("prompt_tokens_details"), KEY("completion_tokens_details"),
+    KEY("input_tokens_details"),  KEY("output_tokens_details"),
+    KEY("cache_creation"),
 };
 
 /* What a name means in details, where nothing is apart from the input (Qwen
@@ -223,10 +228,20 @@ static void tier_read(struct gather *g, struct json_scan *s)
         g->out->has_tier = service_tier_find(&g->out->usage.tier, text.raw);
 }
 
+/* Most are told apart by their lengths. */
+static inline bool is_word(const struct json_text *key,
+                           const struct slice *word)
+{
+    if (key->escaped)
+        return json_text_decodes_to(*key, word->bytes);
+    return key->raw.len == word->len &&
+           memcmp(key->raw.bytes, word->bytes, word->len) == 0;
+}
+
 static bool is_details(struct json_text key)
 {
     for (size_t i = 0; i < ARRAY_LEN(details); i++)
-        if (json_text_is(key, details[i]))
+        if (is_word(&key, &details[i]))
             return true;
     return false;
 }
@@ -234,7 +249,7 @@ static bool is_details(struct json_text key)
 static const struct name *name_find(struct json_text key)
 {
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (json_text_is(key, names[i].word))
+        if (is_word(&key, &names[i].word))
             return &names[i];
     return NULL;
 }
@@ -336,30 +351,38 @@ static enum usage_found judge(struct gather *g)
     return USAGE_GOOD;
 }
 
-enum usage_found usage_read(struct usage_reading *out, struct slice object)
+enum usage_found usage_scan(struct usage_reading *out, struct json_scan *s)
 {
     struct gather g = {.out = out};
-    struct json_scan s;
     struct json_text key;
 
     *out = (struct usage_reading){0};
     for (int i = 0; i < FIGURE_COUNT; i++)
         g.figure[i] = NOT_SAID;
-    json_scan_init(&s, object);
-    s.any_bytes = true;
-    for (json_enter(&s); json_member(&s, &key);) {
+    for (json_enter(s); json_member(s, &key);) {
         const struct name *name = name_find(key);
 
         if (name)
-            figure_read(&g, name->figure, &s);
+            figure_read(&g, name->figure, s);
         else if (json_text_is(key, "cost"))
-            cost_read(&g, &s);
+            cost_read(&g, s);
         else if (json_text_is(key, "service_tier"))
-            tier_read(&g, &s);
-        else if (is_details(key) && json_peek(&s) == JSON_OBJECT)
-            details_read(&g, &s);
+            tier_read(&g, s);
+        else if (is_details(key) && json_peek(s) == JSON_OBJECT)
+            details_read(&g, s);
         else
-            json_skip(&s);
+            json_skip(s);
     }
-    return json_end(&s) ? judge(&g) : USAGE_BAD;
+    return s->why ? USAGE_BAD : judge(&g);
+}
+
+enum usage_found usage_read(struct usage_reading *out, struct slice object)
+{
+    struct json_scan s;
+    enum usage_found found;
+
+    json_scan_init(&s, object);
+    s.any_bytes = true;
+    found = usage_scan(out, &s);
+    return json_end(&s) ? found : USAGE_BAD;
 }

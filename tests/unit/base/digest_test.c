@@ -53,6 +53,26 @@ static void crc32_gives_the_standards_answer(void **state)
     assert_int_equal(digest_crc32(slice_of("")), 0);
 }
 
+/* Steps of eight bytes come to the same as bit by bit. */
+static void crc32_agrees_with_its_definition(void **state)
+{
+    unsigned char bytes[64];
+
+    (void)state;
+    random_bytes(bytes, sizeof(bytes));
+    for (size_t len = 0; len <= sizeof(bytes); len++) {
+        uint32_t crc = 0xffffffff;
+
+        for (size_t i = 0; i < 8 * len; i++) {
+            uint32_t bit = (crc ^ bytes[i / 8] >> i % 8) & 1;
+
+            crc = crc >> 1 ^ (bit ? 0xedb88320 : 0);
+        }
+        assert_int_equal(digest_crc32((struct slice){(const char *)bytes, len}),
+                         ~crc);
+    }
+}
+
 static void a_digest_is_read_only_as_it_is_written(void **state)
 {
     unsigned char digest[DIGEST_BYTES], back[DIGEST_BYTES];
@@ -79,6 +99,7 @@ int main(void)
         cmocka_unit_test(sha256_gives_the_standards_answers),
         cmocka_unit_test(hmac_gives_the_standards_answers),
         cmocka_unit_test(crc32_gives_the_standards_answer),
+        cmocka_unit_test(crc32_agrees_with_its_definition),
         cmocka_unit_test(a_digest_is_read_only_as_it_is_written),
     };
 
