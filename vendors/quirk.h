@@ -128,7 +128,9 @@
     X(FINISH_WORDS, "finish_words", \
       "a finish_reason that OpenAI does not know comes as one that it does") \
     X(QUOTA_IS_RATE_LIMIT, "quota_is_rate_limit", \
-      "429 with insufficient_quota is a rate limit, not an empty account")
+      "429 with insufficient_quota is a rate limit, not an empty account") \
+    X(REFUSES_IN_200, "refuses_in_200", \
+      "refusals come in HTTP 200: an error that begins a stream is one, and free")
 /* clang-format on */
 
 #define QUIRK_ROW(NAME, word, help) QUIRK_##NAME,

@@ -13,6 +13,8 @@
 
 #include "base/log.h"
 
+#include "vendors/quirk.h"
+
 #include "serve/exchange.h"
 
 enum {
@@ -34,6 +36,20 @@ const char *settle_cost_text(struct arena *a, struct money m)
     return arena_join(a, parts, ARRAY_LEN(parts)).bytes;
 }
 
+/* An error told inside an answer that had begun, or by a stream that was open:
+ * what was served until then may be billed. A first event that says why it is
+ * not even begun (a key, a limit, the content) is a refusal. */
+static bool broke_off(const struct attempt *t)
+{
+    const struct reader *r = t->reader;
+    bool refusal = t->fault != FAULT_OVERLOADED ||
+                   quirk_has(t->manner, QUIRK_REFUSES_IN_200);
+
+    return r && r->status < 300 && r->answer.fault == t->fault &&
+           !fault_traits(t->fault)->maybe_billed &&
+           (r->answer.began || (r->stream && !refusal));
+}
+
 /* Is what we saw of the answer, and a little, all that can be billed? */
 static bool saw_all(const struct attempt *t)
 {
@@ -43,7 +59,8 @@ static bool saw_all(const struct attempt *t)
         return t->offer->vendor->conf->cancel_stops_billing &&
                t->exchange->stream && t->first_byte_ms >= 0 &&
                !t->exchange->lagged;
-    return t->fault == FAULT_NONE || t->fault == FAULT_CUT_SHORT;
+    return t->fault == FAULT_NONE || t->fault == FAULT_CUT_SHORT ||
+           broke_off(t);
 }
 
 /* A token is at least a byte of text. */
@@ -151,7 +168,7 @@ static void price_attempt(struct exchange *x, struct attempt *t)
     struct cost cost;
 
     t->maybe_billed = t->fault != FAULT_NONE && t->sent_any &&
-                      fault_traits(t->fault)->maybe_billed;
+                      (fault_traits(t->fault)->maybe_billed || broke_off(t));
     t->cost = (struct money){0, t->worst.currency};
     t->compared = (struct money){0, x->edition->snapshot->currency};
     if (!is_billed(t))

@@ -188,8 +188,25 @@ def test_a_vendor_that_tells_no_usage_is_charged_by_estimate(proxy, sim):
         answer = proxy.chat(stream=stream)
         assert answer.status == 200
     for bill, ours in attempts(proxy, sim).values():
-        assert ours["estimated"] if "estimated" in ours else True
-        assert Decimal(ours["cost"]["amount"]) > 0
+        assert ours["estimated"]
+        assert Decimal(ours["cost"]["amount"]) >= Decimal(bill["amount"]) > 0
+
+
+@pytest.mark.parametrize("events", [0, 1, 4])
+@pytest.mark.parametrize("model", MODELS + ["anthropic/claude-haiku-5-5", "gemini/gemini-3.8-flash", "xai/grok-4.3",
+                                            "mistral/mistral-small-4", "minimax/MiniMax-M3", "spark/spark-x2.5"])
+def test_an_error_inside_a_stream_is_charged_for_what_came_before_it(start, sim, model, events):
+    if model.startswith(("minimax", "spark")) and not events:
+        events = 2      # theirs at the beginning are refusals: test_vendors.py
+    sim.order(error_in_stream=events)
+    proxy = start()
+    answer = proxy.chat("tell me", model=model, stream=True, max_tokens=1000)
+    assert answer.cut or answer.status == 503
+    [(bill, ours)] = attempts(proxy, sim).values()
+    assert bill["end"] == "error_in_stream"
+    assert ours["estimated"] and ours["maybe_billed"]
+    assert Decimal(ours["cost"]["amount"]) >= Decimal(bill["amount"])
+    assert Decimal(ours["cost"]["amount"]) > 0
 
 
 @pytest.mark.parametrize("usage", ["absurd", "negative", "strings"])
