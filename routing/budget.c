@@ -15,9 +15,27 @@ static int64_t begin_of(const struct budget *b, int64_t unix_ms, int64_t later)
     return zone_midnight(b->zone, day + later);
 }
 
-int64_t budget_window_ms(const struct budget *b, int64_t unix_ms)
+static bool of_a_kind(const struct budget *a, const struct budget *b)
 {
-    return b->period == PERIOD_TOTAL ? 0 : begin_of(b, unix_ms, 0);
+    return a->period == b->period && a->each == b->each &&
+           a->cap.currency == b->cap.currency;
+}
+
+/* Those before it have taken the window's own instant, and what follows, in
+ * their order. */
+int64_t budget_window_ms(const struct budget *all, size_t i, int64_t unix_ms)
+{
+    const struct budget *b = &all[i];
+    int64_t window_ms;
+
+    if (b->period == PERIOD_TOTAL)
+        return 0; /* conf/budget.c lets one of a kind through */
+    window_ms = begin_of(b, unix_ms, 0);
+    for (size_t k = 0; k < i; k++)
+        if (of_a_kind(&all[k], b) &&
+            budget_window_ms(all, k, unix_ms) == window_ms)
+            window_ms++;
+    return window_ms;
 }
 
 int64_t budget_window_end_ms(const struct budget *b, int64_t unix_ms)

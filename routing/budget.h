@@ -51,7 +51,9 @@ struct budget {
     uint32_t n_marks;
 };
 
-/* When the window that holds `unix_ms` began; 0 with PERIOD_TOTAL. */
-int64_t budget_window_ms(const struct budget *b, int64_t unix_ms);
+/* When the window of a team's i-th budget that holds `unix_ms` began; 0 with
+ * PERIOD_TOTAL. It names the account: of two of a kind whose zones have this
+ * midnight in common the second's is told a millisecond later. */
+int64_t budget_window_ms(const struct budget *all, size_t i, int64_t unix_ms);
 /* When it ends; INT64_MAX with PERIOD_TOTAL. */
 int64_t budget_window_end_ms(const struct budget *b, int64_t unix_ms);

@@ -378,7 +378,7 @@ static void look_at_account(void *to, const char *team,
 
         if (b->each == EACH_TEAM && v->key.period == (uint8_t)b->period &&
             v->key.currency == (uint8_t)b->cap.currency &&
-            v->key.window_ms == budget_window_ms(b, r->now_ms))
+            v->key.window_ms == budget_window_ms(t->budgets, i, r->now_ms))
             budget_row(r, b, team, v);
     }
 }

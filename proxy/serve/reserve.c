@@ -40,9 +40,10 @@ static struct slice user_of(const struct chat *chat)
     return (struct slice){chat->body.bytes + f->value.at + 1, f->value.len - 2};
 }
 
-static void claim_budget(const struct exchange *x, const struct budget *b,
-                         int64_t time_ms, struct claim *c)
+static void claim_budget(const struct exchange *x, size_t i, int64_t time_ms,
+                         struct claim *c)
 {
+    const struct budget *all = x->key->team->budgets, *b = &all[i];
     static const uint8_t scopes[] = {
         [EACH_TEAM] = ACCOUNT_TEAM,
         [EACH_KEY] = ACCOUNT_KEY,
@@ -52,7 +53,7 @@ static void claim_budget(const struct exchange *x, const struct budget *b,
     c->key.scope = scopes[b->each];
     c->key.period = (uint8_t)b->period;
     c->key.currency = (uint8_t)b->cap.currency;
-    c->key.window_ms = budget_window_ms(b, time_ms);
+    c->key.window_ms = budget_window_ms(all, i, time_ms);
     if (b->each == EACH_KEY)
         put_who(c->key.who, slice_of(x->key->id));
     if (b->each == EACH_USER)
@@ -77,7 +78,7 @@ static void find_claims(struct exchange *x)
     x->claims[0].key.currency = (uint8_t)x->edition->snapshot->currency;
     x->claims[0].cap_nanos = INT64_MAX;
     for (size_t i = 0; i < team->n_budgets; i++)
-        claim_budget(x, &team->budgets[i], time_ms, &x->claims[i + 1]);
+        claim_budget(x, i, time_ms, &x->claims[i + 1]);
 }
 
 /* Rounded up: what is converted by half up at settlement is never more. */

@@ -213,6 +213,24 @@ def test_budgets_are_told_by_key_and_by_user(start, sim):
     assert {a["who"] for a in accounts(proxy, scope="user")} >= {"aaa", "bbb"}
 
 
+def test_budgets_whose_days_begin_together_are_charged_once_each(start, sim):
+    """Shanghai's midnight is Singapore's and that of +08:00."""
+    proxy = start(edit=with_budgets("{amount: 1, per: day}", "{amount: 2, per: day, zone: '+08:00'}",
+                                    "{amount: 3, per: day, zone: Asia/Singapore}", "{amount: 4, per: day, zone: UTC}"))
+    for _ in range(2):
+        assert proxy.chat(model=MODEL, max_tokens=60).status == 200
+    spent = billed(sim)
+
+    def accounts():
+        rows = [Decimal(a["spent_nanos"]) / 10**9 for a in proxy.ledger("account") if a["scope"] == "team"]
+        return rows == [spent] * 4
+    wait_until(accounts, "four accounts of what was billed")
+    metrics = proxy.run("admin", "metrics").stdout
+    told = {line.split('zone="')[1].split('"')[0]: Decimal(line.rsplit(" ", 1)[1])
+            for line in metrics.splitlines() if line.startswith("bijia_budget_amount{")}
+    assert told == {"Asia/Shanghai": 1, "+08:00": 2, "Asia/Singapore": 3, "UTC": 4}
+
+
 def test_a_warning_is_logged_once_when_its_fraction_is_reached(start, sim):
     proxy = start(edit=with_budgets("{amount: 0.002, per: day, warn: [0.1, 1]}"))
     while proxy.chat(model=MODEL, max_tokens=20).status == 200:
