@@ -218,6 +218,19 @@ def test_a_usage_that_cannot_be_is_not_believed(proxy, sim, usage):
     assert 0 < Decimal(ours["cost"]["amount"]) < 1
 
 
+@pytest.mark.parametrize("model", ["qwen/qwen3.5-flash", "qwen/qwen3.8-max", "qwen-us/qwen3.8-flash",
+                                   "qwen-intl/qwen3.8-flash", "qwen-intl/qwen3.7-plus", "qwen-intl/qwen3.8-max",
+                                   "qwen-intl/qwen3.5-27b", "anthropic/claude-haiku-5-5"])
+def test_what_a_request_marks_for_the_cache_is_billed_as_written(proxy, sim, model):
+    text = "word %s " % model + "word " * 6000
+    answer = proxy.chat([{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}], model=model)
+    assert answer.status == 200, answer.body
+    [(bill, ours)] = attempts(proxy, sim).values()
+    assert bill["cache_write_tokens"] > 4000
+    assert 0 <= Decimal(ours["cost"]["amount"]) - Decimal(bill["amount"]) < Decimal("1e-9")
+    assert "bill_over_bound" not in proxy.stderr()
+
+
 def test_a_usage_of_zero_is_believed(proxy, sim):
     sim.order(usage="zero")
     assert proxy.chat(model="openai/gpt-6-luna").status == 200
