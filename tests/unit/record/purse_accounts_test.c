@@ -1,0 +1,293 @@
+/*
+ * Accounts one by one, at their edges: what the random histories of
+ * purse_test.c, with their three accounts of one team, do not come by.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "record/purse_state.h"
+
+enum {
+    TEAMS = 3000,
+    USERS = 5000,
+};
+
+struct woken {
+    int n, urgent;
+};
+
+static void count(void *to, bool urgent)
+{
+    struct woken *w = to;
+
+    w->n++;
+    w->urgent += urgent;
+}
+
+static struct claim claim_of(const char *who, int64_t cap, int64_t nanos)
+{
+    struct claim c = {.cap_nanos = cap, .nanos = nanos};
+
+    c.key.scope = ACCOUNT_USER;
+    memcpy(c.key.who, who, strlen(who));
+    return c;
+}
+
+/* What the recorder does, without a ledger: all that is wanted is granted. */
+static void grant(struct purses *p, int64_t spent)
+{
+    struct batch batch = {NULL};
+    struct account_plan plans[2];
+    size_t n = 0;
+
+    batch_add_wanted(&batch, purses_wanted(p));
+    for (struct account *a = batch.first; a; a = account_next(a)) {
+        assert_true(n < 2);
+        account_plan(a, &plans[n]);
+        if (!plans[n].no) {
+            plans[n].no = 1;
+            account_plan_from(&plans[n], spent);
+        }
+        n++;
+    }
+    for (size_t i = 0; i < n; i++)
+        account_grant(&plans[i]);
+}
+
+static enum take take(struct purse *purse, const struct claim *c,
+                      struct hold *hold, struct refused *refused)
+{
+    enum take taken = purse_take(purse, c, 1, 0, hold, refused);
+
+    if (taken != TAKE_WAIT)
+        return taken;
+    grant(purse->all, 0);
+    return purse_take(purse, c, 1, 0, hold, refused);
+}
+
+static void each_team_has_a_purse_of_its_own(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    static struct purse *purses[TEAMS];
+    char name[32];
+
+    (void)state;
+    for (int i = 0; i < TEAMS; i++) {
+        snprintf(name, sizeof(name), "%s%d", i % 2 ? "team-" : "研究部", i);
+        purses[i] = purses_find(p, name);
+        assert_string_equal(purse_team(purses[i]), name);
+    }
+    for (int i = 0; i < TEAMS; i++) {
+        snprintf(name, sizeof(name), "%s%d", i % 2 ? "team-" : "研究部", i);
+        assert_ptr_equal(purses_find(p, name), purses[i]);
+        assert_string_equal(purse_team(purses[i]), name);
+    }
+    purses_free(p);
+}
+
+struct sums {
+    int n;
+    int64_t spent, reserved;
+};
+
+static void add_up(void *to, const struct account_view *v)
+{
+    struct sums *s = to;
+    int64_t number = strtol(v->key.who, NULL, 10);
+
+    assert_int_equal(v->spent_nanos, number * 2);
+    assert_int_equal(v->cap_nanos, number * 2);
+    s->n++;
+    s->spent += v->spent_nanos;
+    s->reserved += v->reserved_nanos;
+}
+
+static void an_account_is_found_again_among_thousands(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct sums sums = {0};
+    struct refused refused;
+    struct hold hold;
+    char who[24];
+
+    (void)state;
+    for (int round = 0; round < 3; round++)
+        for (int64_t i = 1; i <= USERS; i++) {
+            struct claim c;
+
+            snprintf(who, sizeof(who), "%d", (int)i);
+            c = claim_of(who, i * 2, i);
+            assert_int_equal(take(purse, &c, &hold, &refused),
+                             round < 2 ? TAKE_DONE : TAKE_OVER);
+            if (round < 2)
+                purse_settle(&hold, &c.nanos, &c, NULL);
+        }
+    purse_look(purse, add_up, &sums);
+    assert_int_equal(sums.n, USERS);
+    assert_int_equal(sums.spent, (int64_t)USERS * (USERS + 1));
+    assert_int_equal(sums.reserved, 0);
+    purses_free(p);
+}
+
+static void what_fits_to_the_nano_is_admitted_and_no_more(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", 100, 60);
+    static const int64_t charge = 55;
+    struct refused refused;
+    struct hold first, second;
+
+    (void)state;
+    assert_int_equal(take(purse, &c, &first, &refused), TAKE_DONE);
+    c.nanos = 41;
+    assert_int_equal(take(purse, &c, &second, &refused), TAKE_OVER);
+    assert_int_equal(refused.claim, 0);
+    assert_int_equal(refused.left_nanos, 40);
+    assert_int_equal(refused.spent_nanos, 0);
+    assert_int_equal(refused.reserved_nanos, 60);
+    c.nanos = 40;
+    assert_int_equal(take(purse, &c, &second, &refused), TAKE_DONE);
+    purse_settle(&first, &charge, &c, NULL);
+    c.nanos = 6;
+    assert_int_equal(take(purse, &c, &first, &refused), TAKE_OVER);
+    assert_int_equal(refused.left_nanos, 5);
+    assert_int_equal(refused.spent_nanos, 55);
+    assert_int_equal(refused.reserved_nanos, 40);
+    c.nanos = 5;
+    assert_int_equal(take(purse, &c, &first, &refused), TAKE_DONE);
+    c.nanos = INT64_MAX;
+    assert_int_equal(take(purse, &c, &first, &refused), TAKE_OVER);
+    purses_free(p);
+}
+
+static void at_the_cap_only_a_strict_budget_refuses_what_is_free(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", 10, 9);
+    struct refused refused;
+    struct hold hold;
+
+    (void)state;
+    assert_int_equal(take(purse, &c, &hold, &refused), TAKE_DONE);
+    c.nanos = 0;
+    c.strict = true;
+    assert_int_equal(take(purse, &c, &hold, &refused), TAKE_DONE);
+    c.nanos = 1;
+    assert_int_equal(take(purse, &c, &hold, &refused), TAKE_DONE);
+    c.nanos = 0;
+    assert_int_equal(take(purse, &c, &hold, &refused), TAKE_OVER);
+    assert_int_equal(refused.left_nanos, 0);
+    c.strict = false;
+    assert_int_equal(take(purse, &c, &hold, &refused), TAKE_DONE);
+    purses_free(p);
+}
+
+static void a_ledger_that_knows_more_than_the_cap_refuses(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", 100, 1);
+    struct refused refused;
+    struct hold hold;
+
+    (void)state;
+    assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused), TAKE_WAIT);
+    assert_int_equal(hold.n, 0);
+    grant(p, 120);
+    assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused), TAKE_OVER);
+    assert_int_equal(refused.left_nanos, -20);
+    assert_int_equal(refused.spent_nanos, 120);
+    purses_free(p);
+}
+
+static int64_t covered;
+
+static void see_cover(void *to, const struct account_view *v)
+{
+    (void)to;
+    covered = v->covered_nanos;
+}
+
+static void a_lease_is_moved_ahead_before_it_is_used_up(void **state)
+{
+    struct woken woken = {0};
+    struct purses *p = purses_new(count, &woken);
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", 1000, 10);
+    struct refused refused;
+    struct hold hold;
+    int waits = 0;
+
+    (void)state;
+    assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused), TAKE_WAIT);
+    assert_int_equal(woken.n, 1);
+    assert_int_equal(woken.urgent, 1); /* somebody waits */
+    grant(p, 0);
+    woken = (struct woken){0};
+    for (int i = 0; i < 100; i++) {
+        enum take taken = purse_take(purse, &c, 1, 0, &hold, &refused);
+
+        if (taken == TAKE_WAIT) {
+            waits++;
+            grant(p, 0);
+            taken = purse_take(purse, &c, 1, 0, &hold, &refused);
+        }
+        assert_int_equal(taken, TAKE_DONE);
+        if (i % 4 == 3) /* the recorder comes by now and then */
+            grant(p, 0);
+    }
+    assert_int_equal(waits, 0);
+    assert_int_equal(woken.urgent, 0);
+    assert_true(woken.n > 2 && woken.n <= 26); /* asked once until granted */
+    purse_look(purse, see_cover, NULL);
+    assert_int_equal(covered, 1000);
+    woken = (struct woken){0};
+    assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused), TAKE_OVER);
+    assert_int_equal(woken.n, 0); /* all is leased: nothing to ask for */
+    assert_false(purses_want(p));
+    purses_free(p);
+}
+
+static void one_who_waits_leaves_no_trace_where_there_was_room(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim both[2] = {claim_of("a", 100, 10), claim_of("b", 5, 10)};
+    struct refused refused;
+    struct hold hold;
+
+    (void)state;
+    assert_int_equal(purse_take(purse, both, 2, 0, &hold, &refused), TAKE_WAIT);
+    grant(p, 0);
+    assert_int_equal(purse_take(purse, both, 2, 0, &hold, &refused), TAKE_OVER);
+    assert_int_equal(refused.claim, 1);
+    assert_int_equal(hold.n, 0);
+    both[0].nanos = 100; /* all of it is there still */
+    assert_int_equal(take(purse, both, &hold, &refused), TAKE_DONE);
+    purses_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_team_has_a_purse_of_its_own),
+        cmocka_unit_test(an_account_is_found_again_among_thousands),
+        cmocka_unit_test(what_fits_to_the_nano_is_admitted_and_no_more),
+        cmocka_unit_test(at_the_cap_only_a_strict_budget_refuses_what_is_free),
+        cmocka_unit_test(a_ledger_that_knows_more_than_the_cap_refuses),
+        cmocka_unit_test(a_lease_is_moved_ahead_before_it_is_used_up),
+        cmocka_unit_test(one_who_waits_leaves_no_trace_where_there_was_room),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
