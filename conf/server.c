@@ -151,6 +151,8 @@ static void check_pairs(const struct load *l, const struct node *root)
     const struct conf_server *s = &l->conf->server;
     const struct node *section = node_find(root, "tls");
 
+    if (section)
+        l->conf->server.tls_place = *node_head(section);
     if (section && (!s->tls_certificate || !s->tls_key))
         diag_error(l->diag, node_head(section),
                    "\"tls\" wants both \"certificate\" and \"key\"");

@@ -39,12 +39,19 @@ struct tls_context {
     struct session *sessions; /* a client's */
 };
 
-static void say(char *error, size_t size, const char *what)
+/* What the library says, or the system through it. */
+static const char *reason_of(unsigned long code)
 {
-    unsigned long code = ERR_get_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    if (ERR_SYSTEM_ERROR(code))
+        return strerror(ERR_GET_REASON(code));
+    return code ? ERR_reason_error_string(code) : NULL;
+}
 
-    snprintf(error, size, "%s%s%s", what, reason ? ": " : "",
+static void say(char *error, size_t size, const char *what, const char *file)
+{
+    const char *reason = reason_of(ERR_get_error());
+
+    snprintf(error, size, "%s%s%s%s", what, file, reason ? ": " : "",
              reason ? reason : "");
     ERR_clear_error();
 }
@@ -98,12 +105,12 @@ struct tls_context *tls_server_new(const char *certificate_file,
     SSL_CTX_set_num_tickets(t->ssl, 1);
     SSL_CTX_set_alpn_select_cb(t->ssl, choose_protocol, NULL);
     if (SSL_CTX_use_certificate_chain_file(t->ssl, certificate_file) != 1)
-        say(error, error_size, "cannot use the certificate");
+        say(error, error_size, "cannot use the certificate ", certificate_file);
     else if (SSL_CTX_use_PrivateKey_file(t->ssl, key_file, SSL_FILETYPE_PEM) !=
              1)
-        say(error, error_size, "cannot use the private key");
+        say(error, error_size, "cannot use the private key ", key_file);
     else if (SSL_CTX_check_private_key(t->ssl) != 1)
-        say(error, error_size, "the key does not belong to the certificate");
+        say(error, error_size, "the certificate does not belong to ", key_file);
     else
         return t;
     tls_context_free(t);
@@ -152,7 +159,7 @@ struct tls_context *tls_client_new(const char *ca_file, char *error,
                  : SSL_CTX_set_default_verify_paths(t->ssl);
     if (ok == 1)
         return t;
-    say(error, error_size, "cannot read the certificates of authorities");
+    say(error, error_size, "cannot read the certificates of authorities", "");
     tls_context_free(t);
     return NULL;
 }
@@ -271,7 +278,7 @@ int tls_handshake(struct sock *s, char *error, size_t error_size)
         snprintf(error, error_size, "certificate refused: %s",
                  X509_verify_cert_error_string(verdict));
     else
-        say(error, error_size, "TLS handshake failed");
+        say(error, error_size, "TLS handshake failed", "");
     return SOCK_BROKEN;
 }
 

@@ -1,6 +1,7 @@
 """TLS on both sides: what clients reach, and vendors that must prove who they are."""
 import http.client
 import json
+import os
 import ssl
 
 import openai
@@ -102,6 +103,25 @@ def test_clients_are_served_over_tls_and_a_new_certificate_needs_no_restart(sim)
         proxy.reload()
         wait_until(lambda: "result=refused" in proxy.stderr(), "the refusal")
         assert proxy.stop() == 0
+
+
+def test_a_certificate_that_cannot_be_used_is_told_before_it_is_served(sim):
+    with TlsProxy(sim, edit=serve_tls) as proxy:
+        assert proxy.run("check").returncode == 0
+        for name, text, told in [("cert.pem", None, "cert.pem: No such file or directory"),
+                                 ("cert.pem", "no certificate", "cert.pem: no start line"),
+                                 ("key.pem", "no key", "key.pem: unsupported")]:
+            good = proxy.read(name)
+            proxy.write(name, text) if text else os.remove(proxy.path(name))
+            done = proxy.run("check", check=False)
+            assert done.returncode == 1 and told in done.stderr, done.stderr
+            assert "bijia.yaml:" in done.stderr and "tls: {certificate" in done.stderr
+            before = proxy.stderr().count("event=tls ")
+            proxy.reload()
+            wait_until(lambda: proxy.stderr().count("event=tls ") > before, "a word on it")
+            assert told in proxy.stderr()
+            proxy.write(name, good)
+        serial(proxy)                   # served by the old one all the time
 
 
 def test_the_sdk_streams_over_tls(sim, monkeypatch):
