@@ -277,6 +277,149 @@ static void one_who_waits_leaves_no_trace_where_there_was_room(void **state)
     purses_free(p);
 }
 
+static void a_charge_beyond_its_lease_asks_for_more_at_once(void **state)
+{
+    struct woken woken = {0};
+    struct purses *p = purses_new(count, &woken);
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", INT64_MAX, 10);
+    static const int64_t charge = 1000000;
+    struct refused refused;
+    struct hold hold;
+
+    (void)state;
+    assert_int_equal(take(purse, &c, &hold, &refused), TAKE_DONE);
+    grant(p, 0);
+    woken = (struct woken){0};
+    purse_settle(&hold, &charge, &c, NULL);
+    assert_int_equal(woken.n, 1);
+    assert_int_equal(woken.urgent, 0); /* nobody waits for it */
+    assert_true(purses_want(p));
+    grant(p, 0);
+    assert_false(purses_want(p));
+    purse_look(purse, see_cover, NULL);
+    assert_true(covered >= charge);
+    purses_free(p);
+}
+
+/* One batch for all that is wanted; how many accounts it closed and dropped. */
+static int close_down(struct purses *p, void (*meanwhile)(struct purse *),
+                      struct purse *purse)
+{
+    struct batch batch = {NULL};
+    struct account_plan plans[4];
+    int n = 0, closed = 0;
+
+    batch_add_wanted(&batch, purses_wanted(p));
+    for (struct account *a = batch.first; a; a = account_next(a))
+        account_plan(a, &plans[n++]);
+    if (meanwhile)
+        meanwhile(purse);
+    for (int i = 0; i < n; i++)
+        account_grant(&plans[i]);
+    for (int i = 0; i < n; i++)
+        if (plans[i].closing) {
+            assert_int_equal(plans[i].covered, plans[i].used);
+            account_drop(plans[i].account);
+            closed++;
+        }
+    return closed;
+}
+
+static void count_them(void *to, const struct account_view *v)
+{
+    (void)v;
+    ++*(int *)to;
+}
+
+static int accounts_of(struct purse *purse)
+{
+    int n = 0;
+
+    purse_look(purse, count_them, &n);
+    return n;
+}
+
+static const int64_t nothing;
+static struct hold again;
+
+/* What is free needs no lease. */
+static void use_again(struct purse *purse)
+{
+    struct claim c = claim_of("u", 100, 0);
+    struct refused refused;
+
+    assert_int_equal(purse_take(purse, &c, 1, 60, &again, &refused), TAKE_DONE);
+}
+
+static void only_what_is_idle_gives_its_lease_back(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", 100, 10);
+    struct refused refused;
+    struct hold hold;
+
+    (void)state;
+    assert_int_equal(purse_take(purse, &c, 1, 50, &hold, &refused), TAKE_WAIT);
+    grant(p, 0);
+    assert_int_equal(purse_take(purse, &c, 1, 50, &hold, &refused), TAKE_DONE);
+    grant(p, 0);
+    assert_int_equal(purses_close_idle(p, 1000), 0); /* something is held */
+    purse_settle(&hold, &c.nanos, &c, NULL);
+    assert_int_equal(purses_close_idle(p, 1000), 0); /* and not recorded */
+    account_recorded(hold.parts[0].account);
+    assert_int_equal(purses_close_idle(p, 50), 0); /* used since then */
+    assert_int_equal(purses_close_idle(p, 51), 1);
+    assert_int_equal(close_down(p, use_again, purse), 1);
+    assert_int_equal(accounts_of(purse), 1); /* it was used meanwhile */
+    purse_settle(&again, &nothing, &c, NULL);
+    account_recorded(again.parts[0].account);
+    grant(p, 0);
+    assert_int_equal(purses_close_idle(p, 60), 0);
+    assert_int_equal(purses_close_idle(p, 61), 1);
+    assert_int_equal(close_down(p, NULL, purse), 1);
+    assert_int_equal(accounts_of(purse), 0);
+    purses_free(p);
+}
+
+struct seen {
+    int n;
+    bool wrong;
+};
+
+static void see_team(void *to, const char *team, const struct account_view *v)
+{
+    struct seen *s = to;
+
+    s->n++;
+    s->wrong = s->wrong || strcmp(team, v->key.who) != 0;
+}
+
+static void all_accounts_of_all_teams_are_looked_at(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct seen seen = {0};
+    struct refused refused;
+    struct hold hold;
+    char name[24];
+
+    (void)state;
+    for (int i = 0; i < TEAMS; i++) {
+        struct claim c;
+
+        snprintf(name, sizeof(name), "t%d", i);
+        c = claim_of(name, 10, 1);
+        assert_int_equal(take(purses_find(p, name), &c, &hold, &refused),
+                         TAKE_DONE);
+        grant(p, 0);
+    }
+    purses_look(p, see_team, &seen);
+    assert_int_equal(seen.n, TEAMS);
+    assert_false(seen.wrong);
+    purses_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +429,9 @@ int main(void)
         cmocka_unit_test(at_the_cap_only_a_strict_budget_refuses_what_is_free),
         cmocka_unit_test(a_ledger_that_knows_more_than_the_cap_refuses),
         cmocka_unit_test(a_lease_is_moved_ahead_before_it_is_used_up),
+        cmocka_unit_test(a_charge_beyond_its_lease_asks_for_more_at_once),
+        cmocka_unit_test(only_what_is_idle_gives_its_lease_back),
+        cmocka_unit_test(all_accounts_of_all_teams_are_looked_at),
         cmocka_unit_test(one_who_waits_leaves_no_trace_where_there_was_room),
     };
 
