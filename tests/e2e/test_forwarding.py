@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -99,3 +100,37 @@ def test_a_chunked_request_is_forwarded_whole(proxy, sim):
     assert conn.getresponse().status == 200
     conn.close()
     assert sim.last("openai")["body"] == STRANGE.replace(b'"openai/gpt-6-luna"', b'"gpt-6-luna"', 1)
+
+
+def curl(proxy, *words, body=b""):
+    """What curl prints, its status on the last line; `body` is its stdin."""
+    done = subprocess.run(["curl", "-sS", "--no-buffer", "-w", "\n%{http_code}", proxy.base_url + "/chat/completions",
+                           "-H", "Authorization: Bearer " + proxy.key, "-H", "Content-Type: application/json", *words],
+                          input=body, capture_output=True, timeout=30)
+    return done.returncode, done.stdout.decode().rsplit("\n", 1), done.stderr.decode()
+
+
+@pytest.mark.parametrize("words", [
+    ["--data-binary", "@-"],
+    ["--data-binary", "@-", "-H", "Expect: 100-continue"],
+    ["-X", "POST", "-T", "-", "-H", "Expect:"],                      # chunked
+    ["-X", "POST", "-T", "-", "-H", "Expect: 100-continue"],
+    ["--data-binary", "@-", "--http1.0"]], ids=["plain", "expect", "chunked", "chunked_expect", "http1.0"])
+def test_raw_curl_is_answered_streamed_or_not(proxy, sim, words):
+    for stream in (False, True):
+        body = json.dumps({"model": "chat", "stream": stream,
+                           "messages": [{"role": "user", "content": "hello " * 400000}]}).encode()
+        code, (said, status), error = curl(proxy, *words, body=body)
+        assert (code, status) == (0, "200"), (error, said[:300])
+        if stream:
+            assert said.rstrip().endswith("data: [DONE]")
+        else:
+            assert json.loads(said)["choices"][0]["message"]["content"]
+
+
+def test_raw_curl_is_told_of_a_stream_that_was_cut(proxy, sim):
+    sim.order(cut_after_events=4)
+    code, (said, status), error = curl(proxy, "-d", json.dumps(
+        {"model": "openai/gpt-6-luna", "stream": True, "messages": [{"role": "user", "content": "hello"}]}))
+    assert status == "200" and "[DONE]" not in said
+    assert '"error"' in said and code == 18, (code, error)      # CURLE_PARTIAL_FILE
