@@ -40,17 +40,21 @@ static struct claim claim_of(const char *who, int64_t cap, int64_t nanos)
     return c;
 }
 
-/* What the recorder does, without a ledger: all that is wanted is granted. */
-static void grant(struct purses *p, int64_t spent)
+/* What the recorder does, without a ledger: all that is wanted is granted.
+ * For how many somebody waited. */
+static int grant(struct purses *p, int64_t spent)
 {
     struct batch batch = {NULL};
     struct account_plan plans[2];
     size_t n = 0;
+    int waited = 0;
 
     batch_add_wanted(&batch, purses_wanted(p));
     for (struct account *a = batch.first; a; a = account_next(a)) {
         assert_true(n < 2);
         account_plan(a, &plans[n]);
+        assert_int_equal(plans[n].delta, 0);
+        assert_false(plans[n].closing);
         if (!plans[n].no) {
             plans[n].no = 1;
             account_plan_from(&plans[n], spent);
@@ -58,7 +62,8 @@ static void grant(struct purses *p, int64_t spent)
         n++;
     }
     for (size_t i = 0; i < n; i++)
-        account_grant(&plans[i]);
+        waited += account_grant(&plans[i]);
+    return waited;
 }
 
 static enum take take(struct purse *purse, const struct claim *c,
@@ -232,7 +237,8 @@ static void a_lease_is_moved_ahead_before_it_is_used_up(void **state)
     assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused), TAKE_WAIT);
     assert_int_equal(woken.n, 1);
     assert_int_equal(woken.urgent, 1); /* somebody waits */
-    grant(p, 0);
+    assert_int_equal(grant(p, 0), 1);
+    assert_int_equal(grant(p, 0), 0);
     woken = (struct woken){0};
     for (int i = 0; i < 100; i++) {
         enum take taken = purse_take(purse, &c, 1, 0, &hold, &refused);
@@ -244,7 +250,7 @@ static void a_lease_is_moved_ahead_before_it_is_used_up(void **state)
         }
         assert_int_equal(taken, TAKE_DONE);
         if (i % 4 == 3) /* the recorder comes by now and then */
-            grant(p, 0);
+            assert_int_equal(grant(p, 0), 0);
     }
     assert_int_equal(waits, 0);
     assert_int_equal(woken.urgent, 0);
@@ -252,6 +258,10 @@ static void a_lease_is_moved_ahead_before_it_is_used_up(void **state)
     purse_look(purse, see_cover, NULL);
     assert_int_equal(covered, 1000);
     woken = (struct woken){0};
+    c.nanos = 0;
+    assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused), TAKE_DONE);
+    assert_int_equal(woken.n, 0);
+    c.nanos = 10;
     assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused), TAKE_OVER);
     assert_int_equal(woken.n, 0); /* all is leased: nothing to ask for */
     assert_false(purses_want(p));
@@ -307,22 +317,27 @@ static int close_down(struct purses *p, void (*meanwhile)(struct purse *),
                       struct purse *purse)
 {
     struct batch batch = {NULL};
-    struct account_plan plans[4];
-    int n = 0, closed = 0;
+    struct account_plan *plans = NULL;
+    int n = 0, i = 0, closed = 0;
 
     batch_add_wanted(&batch, purses_wanted(p));
     for (struct account *a = batch.first; a; a = account_next(a))
-        account_plan(a, &plans[n++]);
+        n++;
+    plans = calloc((size_t)n + 1, sizeof(*plans));
+    assert_non_null(plans);
+    for (struct account *a = batch.first; a; a = account_next(a))
+        account_plan(a, &plans[i++]);
     if (meanwhile)
         meanwhile(purse);
-    for (int i = 0; i < n; i++)
+    for (i = 0; i < n; i++)
         account_grant(&plans[i]);
-    for (int i = 0; i < n; i++)
+    for (i = 0; i < n; i++)
         if (plans[i].closing) {
             assert_int_equal(plans[i].covered, plans[i].used);
             account_drop(plans[i].account);
             closed++;
         }
+    free(plans);
     return closed;
 }
 
@@ -383,6 +398,124 @@ static void only_what_is_idle_gives_its_lease_back(void **state)
     purses_free(p);
 }
 
+/* Between the wish to close it and the batch that would. */
+static void what_is_used_before_its_end_is_not_closed(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", 100, 10);
+    struct refused refused;
+    struct hold hold;
+
+    (void)state;
+    assert_int_equal(take(purse, &c, &hold, &refused), TAKE_DONE);
+    grant(p, 0);
+    purse_settle(&hold, &c.nanos, &c, NULL);
+    account_recorded(hold.parts[0].account);
+    assert_int_equal(purses_close_idle(p, 1), 1);
+    assert_int_equal(purse_take(purse, &c, 1, 5, &hold, &refused), TAKE_DONE);
+    assert_int_equal(close_down(p, NULL, purse), 0);
+    purse_settle(&hold, &nothing, &c, NULL);
+    account_recorded(hold.parts[0].account);
+    use_again(purse); /* asks for a lease: its batch closes nothing */
+    purse_settle(&again, &nothing, &c, NULL);
+    account_recorded(again.parts[0].account);
+    c.nanos = 100;
+    assert_int_equal(purse_take(purse, &c, 1, 5, &hold, &refused), TAKE_OVER);
+    c.nanos = 90;
+    take(purse, &c, &hold, &refused); /* grant() says: nothing is closing */
+    purses_free(p);
+}
+
+static void a_team_has_so_many_accounts_and_room_again_when_they_close(
+    void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct refused refused;
+    struct hold hold;
+    char who[24];
+
+    (void)state;
+    for (int i = 0; i <= ACCOUNTS_MOST; i++) {
+        struct claim c;
+
+        snprintf(who, sizeof(who), "%d", i);
+        c = claim_of(who, 10, 1);
+        assert_int_equal(take(purse, &c, &hold, &refused),
+                         i < ACCOUNTS_MOST ? TAKE_DONE : TAKE_OVER);
+        if (i == ACCOUNTS_MOST)
+            break;
+        purse_settle(&hold, &nothing, &c, NULL);
+        account_recorded(hold.parts[0].account);
+        grant(p, 0);
+    }
+    assert_int_equal(refused.claim, 0);
+    assert_int_equal(purses_close_idle(p, 1), ACCOUNTS_MOST);
+    assert_int_equal(close_down(p, NULL, purse), ACCOUNTS_MOST);
+    assert_int_equal(accounts_of(purse), 0);
+    for (int i = 0; i < 2; i++) {
+        struct claim c = claim_of(i ? "new" : "other", 10, 1);
+
+        assert_int_equal(take(purse, &c, &hold, &refused), TAKE_DONE);
+    }
+    purses_free(p);
+}
+
+static void a_mark_is_reached_by_what_is_spent_not_by_what_is_reserved(
+    void **state)
+{
+    static const struct budget_mark marks[] = {{500000000, 50}};
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", 100, 30);
+    struct hold holds[3];
+    struct refused refused;
+    struct reached r;
+
+    (void)state;
+    c.marks = marks;
+    c.n_marks = 1;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(take(purse, &c, &holds[i], &refused), TAKE_DONE);
+    purse_settle(&holds[0], &c.nanos, &c, &r);
+    assert_int_equal(r.spent_nanos, 30);
+    assert_int_equal(r.mark.fraction_nanos, 0);
+    purse_settle(&holds[1], &c.nanos, &c, &r);
+    assert_int_equal(r.spent_nanos, 60);
+    assert_int_equal(r.mark.fraction_nanos, 500000000);
+    purse_settle(&holds[2], &c.nanos, &c, &r);
+    assert_int_equal(r.mark.fraction_nanos, 0);
+    purses_free(p);
+}
+
+/* Those that wait are covered, and as much again; the next ones need not
+ * wait, and what was covered once is not covered again. */
+static void a_lease_is_as_large_as_what_is_asked_for(void **state)
+{
+    struct purses *p = purses_new(count, &(struct woken){0});
+    struct purse *purse = purses_find(p, "team");
+    struct claim c = claim_of("u", INT64_MAX, 10);
+    struct batch batch = {NULL};
+    struct account_plan plan;
+    struct refused refused;
+    struct hold hold;
+
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(purse_take(purse, &c, 1, 0, &hold, &refused),
+                         TAKE_WAIT);
+    batch_add_wanted(&batch, purses_wanted(p));
+    account_plan(batch.first, &plan);
+    assert_true(plan.room >= 50 * 10 * 2 && plan.room <= 50 * 10 * 8);
+    plan.no = 1;
+    account_plan_from(&plan, 0);
+    assert_true(account_grant(&plan));
+    account_plan(batch.first, &plan);
+    assert_true(plan.room >= 10 * 4 && plan.room < 50 * 10);
+    purses_free(p);
+}
+
 struct seen {
     int n;
     bool wrong;
@@ -431,6 +564,12 @@ int main(void)
         cmocka_unit_test(a_lease_is_moved_ahead_before_it_is_used_up),
         cmocka_unit_test(a_charge_beyond_its_lease_asks_for_more_at_once),
         cmocka_unit_test(only_what_is_idle_gives_its_lease_back),
+        cmocka_unit_test(what_is_used_before_its_end_is_not_closed),
+        cmocka_unit_test(
+            a_team_has_so_many_accounts_and_room_again_when_they_close),
+        cmocka_unit_test(
+            a_mark_is_reached_by_what_is_spent_not_by_what_is_reserved),
+        cmocka_unit_test(a_lease_is_as_large_as_what_is_asked_for),
         cmocka_unit_test(all_accounts_of_all_teams_are_looked_at),
         cmocka_unit_test(one_who_waits_leaves_no_trace_where_there_was_room),
     };
