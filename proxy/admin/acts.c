@@ -28,8 +28,12 @@ static void set_disabled(struct http_request *req, void *plane, bool disabled)
         return;
     if (!word || match_offers(s, word, bits) == 0) {
         desk_refuse(req, 404,
-                    "\"offer\" names no offer: vendor/model, model, or "
-                    "vendor/*.");
+                    word ? arena_printf(req->arena,
+                                        "No offer is called \"%.128s\": "
+                                        "vendor/model, model, or vendor/*.",
+                                        word)
+                         : "\"offer\" is missing: vendor/model, model, or "
+                           "vendor/*.");
         return;
     }
     json = cJSON_CreateObject();

@@ -97,6 +97,20 @@ static bool read_baseline(struct report_call *c)
     return false;
 }
 
+/* What no option says by itself, since it is about two of them. */
+static bool check_pairs(const struct report_call *c)
+{
+    const char *wrong = NULL;
+
+    if (c->told.from_unix_ms >= c->told.to_unix_ms)
+        wrong = "--to wants an instant after --from";
+    else if (option_given(c->args, "--csv") && option_given(c->args, "--json"))
+        wrong = "either --csv or --json";
+    if (wrong)
+        (void)!usage_error(c->args, "%s", wrong);
+    return !wrong;
+}
+
 static bool read_options(struct report_call *c)
 {
     const char *by = option_value(c->args, "--by");
@@ -112,7 +126,8 @@ static bool read_options(struct report_call *c)
         return false;
     }
     return read_zone(c) && read_instant(c, "--from", &c->told.from_unix_ms) &&
-           read_instant(c, "--to", &c->told.to_unix_ms) && read_baseline(c);
+           read_instant(c, "--to", &c->told.to_unix_ms) && check_pairs(c) &&
+           read_baseline(c);
 }
 
 static int add_up(struct report_call *c)

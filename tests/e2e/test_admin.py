@@ -241,7 +241,8 @@ def test_what_is_asked_wrongly_is_refused_in_words(proxy):
                        ("/v1/keys/new", {"team": "demo", "expires": "soon"})):
         status, answer = ask(proxy, "POST", path, body)
         assert 400 <= status < 500 and answer["error"]["message"], path
-    assert proxy.run("admin", "disable", "no-such", check=False).returncode == 1
+    done = proxy.run("admin", "disable", "no-such", check=False)
+    assert done.returncode == 1 and 'No offer is called "no-such"' in done.stderr
     assert proxy.run("admin", "disable", check=False).returncode == 2
     assert proxy.run("admin", "explode", check=False).returncode == 2
 

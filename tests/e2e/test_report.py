@@ -271,7 +271,8 @@ def test_a_report_without_a_ledger_is_empty(tmp_path, start):
 
 
 @pytest.mark.parametrize("words", [["--by", "mood"], ["--from", "soon"], ["--zone", "Mars/Olympus"],
-                                   ["--baseline", "no-such"], ["--baseline", "chat"]])
+                                   ["--baseline", "no-such"], ["--baseline", "chat"], ["--csv", "--json"],
+                                   ["--from", "2026-12-02", "--to", "2026-12-01"]])
 def test_what_makes_no_sense_is_told_so(proxy, words):
     done = proxy.run("report", *words, check=False)
     assert done.returncode == 2 and done.stdout == "" and "usage: bijia report" in done.stderr
