@@ -140,3 +140,16 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
     line[len++] = '\n';
     put_line(line, len);
 }
+
+void log_text(const char *lines)
+{
+    while (*lines) {
+        const char *end = strchr(lines, '\n');
+        size_t len = end ? (size_t)(end + 1 - lines) : strlen(lines);
+
+        if (len > LINE_BYTES)
+            len = LINE_BYTES;
+        put_line(lines, len);
+        lines += len;
+    }
+}

@@ -20,3 +20,6 @@ void log_set_level(enum log_level level);
  * constant word; fmt gives further key=value pairs. Threads: any. */
 void log_line(enum log_level level, const char *event, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+
+/* Writes lines as they are, such as those of a diag. Threads: any. */
+void log_text(const char *lines);

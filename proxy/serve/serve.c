@@ -36,8 +36,7 @@ static struct edition *load(struct program *p, uint64_t number)
     if (snapshot_load(&snapshot, p->dir, number, &secrets_of_process, diag) ==
         0)
         e = edition_new(snapshot, p->health, p->quotas, p->limits);
-    if (diag->len)
-        fprintf(stderr, "%s", diag->text);
+    log_text(diag->text);
     return e;
 }
 

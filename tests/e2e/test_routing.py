@@ -1,13 +1,14 @@
 """The cheapest is chosen by what this request would cost, and a reload changes minds at once."""
 import json
 import os
+import subprocess
 import threading
 import time
 from decimal import Decimal
 
 import pytest
 
-from market import ROOT
+from market import ROOT, Proxy, wait_until
 
 pytestmark = pytest.mark.threads
 
@@ -77,6 +78,32 @@ def test_a_bad_file_leaves_the_running_edition_and_says_where(start):
     proxy.write("policy.yaml", good)
     proxy.reload()
     wait_for(lambda: "result=ok" in proxy.stderr())
+
+
+class Unread(Proxy):
+    """Its stderr is a pipe that nobody reads."""
+
+    def start(self):
+        self.log_path = os.devnull          # where stderr() looks
+        self.unread, end = os.pipe()
+        self.process = subprocess.Popen([self.binary, "serve", self.directory], stdout=end, stderr=end,
+                                        env=self.env())
+        os.close(end)
+        wait_until(self.ready_or_dead, "readyz")
+
+
+def test_complaints_that_nobody_reads_hold_up_neither_reloads_nor_the_end(sim):
+    with Unread(sim) as proxy:
+        good = proxy.read("policy.yaml")
+        proxy.write("policy.yaml", good.replace("\naliases:\n", "\naliases:\n" + "".join(
+            "  x%d: [nobody/no-such-model-%d]\n" % (i, i) for i in range(100)), 1))
+        for _ in range(12):             # each has some 9,000 bytes to say; a pipe holds 65,536
+            assert proxy.run("admin", "reload", check=False, timeout_s=10).returncode == 1
+        proxy.write("policy.yaml", good)
+        assert proxy.run("admin", "reload", timeout_s=10).returncode == 0
+        assert chosen(proxy)
+        assert proxy.stop(10) == 0
+        os.close(proxy.unread)
 
 
 def test_a_new_key_works_after_a_reload_and_a_revoked_one_does_not(start):

@@ -153,6 +153,28 @@ static void a_stuck_reader_costs_lines_and_no_time(void **state)
     assert_non_null(strstr(text, "event=after\n"));
 }
 
+static void a_text_is_told_line_by_line_and_never_waits(void **state)
+{
+    static char text[1 << 20], lines[3 * 1024 + 16];
+    struct capture c = begin();
+    double begun = seconds();
+
+    (void)state;
+    log_text("");
+    log_text("first\nsecond\n\tthird");
+    memset(lines, 'x', sizeof(lines) - 1);
+    log_text(lines);
+    end(c, text, sizeof(text));
+    assert_int_equal(strncmp(text, "first\nsecond\n\tthirdxxx", 22), 0);
+    assert_int_equal(strlen(text), 19 + sizeof(lines) - 1);
+    c = begin();
+    for (int i = 0; i < 200; i++)
+        log_text(lines);
+    assert_true(seconds() - begun < 5);
+    end(c, text, sizeof(text));
+    assert_true(strlen(text) < 200 * sizeof(lines));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +183,7 @@ int main(void)
         cmocka_unit_test(nothing_can_forge_a_second_line),
         cmocka_unit_test(a_long_line_is_cut_and_says_so),
         cmocka_unit_test(a_stuck_reader_costs_lines_and_no_time),
+        cmocka_unit_test(a_text_is_told_line_by_line_and_never_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
