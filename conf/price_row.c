@@ -72,6 +72,10 @@ static const struct field row_rows[] = {
     PRICE("cached_input", cached, "",
           .has = offsetof(struct row_words, price.has_cached),
           .help = "of these, read from the vendor's cache; absent: as input"),
+    PRICE("cached_marked", cached_marked, "",
+          .has = offsetof(struct row_words, price.has_cached_marked),
+          .help = "the same where the request marks what is to be cached "
+                  "(cache_control); absent: as cached_input"),
     PRICE("cache_write", cache_write, "",
           .has = offsetof(struct row_words, price.has_cache_write),
           .help = "of these, written to its cache; absent: as input"),
@@ -157,6 +161,7 @@ static const struct part {
 } parts[] = {
     {"input", offsetof(struct conf_price, input)},
     {"cached_input", offsetof(struct conf_price, cached)},
+    {"cached_marked", offsetof(struct conf_price, cached_marked)},
     {"cache_write", offsetof(struct conf_price, cache_write)},
     {"cache_write_1h", offsetof(struct conf_price, cache_write_1h)},
     {"output", offsetof(struct conf_price, output)},
@@ -269,6 +274,8 @@ static void read_row(const struct load *l, struct conf_price *p,
         p->as_of_ms = INT64_MIN;
     if (!p->has_cached)
         p->cached = p->input;
+    if (!p->has_cached_marked)
+        p->cached_marked = p->cached;
     if (!p->has_cache_write)
         p->cache_write = p->input;
     if (!p->has_cache_write_1h)

@@ -13,6 +13,7 @@ bool board_same(const struct price_row *a, const struct price_row *b)
     return a->currency == b->currency &&
            a->input.nanos_per_mtok == b->input.nanos_per_mtok &&
            a->cached.nanos_per_mtok == b->cached.nanos_per_mtok &&
+           a->cached_marked.nanos_per_mtok == b->cached_marked.nanos_per_mtok &&
            a->cache_write.nanos_per_mtok == b->cache_write.nanos_per_mtok &&
            a->cache_write_1h.nanos_per_mtok ==
                b->cache_write_1h.nanos_per_mtok &&

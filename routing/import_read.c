@@ -171,6 +171,7 @@ static struct conf_price row_of(const int64_t f[FIGURES])
     };
 
     row.cached.nanos_per_mtok = row.has_cached ? f[CACHED] : f[INPUT];
+    row.cached_marked = row.cached;
     row.cache_write.nanos_per_mtok =
         row.has_cache_write ? f[CACHE_WRITE] : f[INPUT];
     row.cache_write_1h.nanos_per_mtok = row.has_cache_write_1h

@@ -53,11 +53,13 @@ static int64_t cover(int64_t tokens[COST_RATED], int64_t left)
     return taken;
 }
 
-static int64_t rate_of(const struct price_row *row, enum cost_part part)
+static int64_t rate_of(const struct cost *c, enum cost_part part)
 {
+    const struct price_row *row = c->row;
+
     switch (part) {
     case COST_INPUT: return row->input.nanos_per_mtok;
-    case COST_CACHED: return row->cached.nanos_per_mtok;
+    case COST_CACHED: return c->cached.nanos_per_mtok;
     case COST_CACHE_WRITE: return row->cache_write.nanos_per_mtok;
     case COST_CACHE_WRITE_1H: return row->cache_write_1h.nanos_per_mtok;
     case COST_OUTPUT: return row->output.nanos_per_mtok;
@@ -86,11 +88,13 @@ static __int128 times(int64_t tokens, struct rate rate)
     return (__int128)tokens * rate.nanos_per_mtok;
 }
 
-static __int128 rated(const int64_t tokens[COST_RATED],
-                      const struct price_row *row)
+static __int128 rated(const struct cost *c)
 {
+    const struct price_row *row = c->row;
+    const int64_t *tokens = c->tokens;
+
     return times(tokens[COST_INPUT], row->input) +
-           times(tokens[COST_CACHED], row->cached) +
+           times(tokens[COST_CACHED], c->cached) +
            times(tokens[COST_CACHE_WRITE], row->cache_write) +
            times(tokens[COST_CACHE_WRITE_1H], row->cache_write_1h) +
            times(tokens[COST_OUTPUT], row->output) +
@@ -103,14 +107,15 @@ static void bill(struct cost *out, const struct price_row *row,
                  const struct usage *usage, int64_t quota_left)
 {
     out->row = row;
+    out->cached = usage->marked ? row->cached_marked : row->cached;
     out->tier = usage->tier;
     out->factor_nanos =
         row->factors ? row->factors[usage->tier] : (int64_t)NANOS_PER_UNIT;
     share_out(out->tokens, usage);
     if (quota_left > 0)
         out->quota_tokens = cover(out->tokens, quota_left);
-    out->total = money_of_sum_times(rated(out->tokens, row), out->factor_nanos,
-                                    row->currency);
+    out->total =
+        money_of_sum_times(rated(out), out->factor_nanos, row->currency);
     if (usage->stored_ms > 0 && row->storage.nanos_per_mtok > 0) {
         out->stored_tokens = usage->stored_tokens;
         out->stored_ms = usage->stored_ms;
@@ -241,7 +246,7 @@ struct money cost_part(const struct cost *c, enum cost_part part)
     case COST_THINKING:
     case COST_PARTS: break;
     }
-    return money_of_sum_times((__int128)c->tokens[part] * rate_of(c->row, part),
+    return money_of_sum_times((__int128)c->tokens[part] * rate_of(c, part),
                               c->factor_nanos, currency);
 }
 

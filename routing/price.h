@@ -32,6 +32,7 @@ enum cost_part {
 struct cost {
     struct money total; /* in the row's currency */
     const struct price_row *row;
+    struct rate cached;         /* the row's, or its cached_marked */
     int64_t tokens[COST_RATED]; /* to be paid, by part */
     int64_t quota_tokens;       /* not to be paid: the quota has them */
     int64_t stored_tokens, stored_ms;

@@ -62,6 +62,7 @@ static struct price_row row_of(const struct conf_price *p, struct arena *a)
         .currency = p->currency,
         .input = p->input,
         .cached = p->cached,
+        .cached_marked = p->cached_marked,
         .cache_write = p->cache_write,
         .cache_write_1h = p->cache_write_1h,
         .output = p->output,

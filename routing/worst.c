@@ -67,7 +67,10 @@ struct bounds bounds_of(const struct offer *offer, const struct query *query,
 
 static int64_t dearest_input(const struct price_row *row)
 {
-    return larger(larger(row->input.nanos_per_mtok, row->cached.nanos_per_mtok),
+    int64_t cached =
+        larger(row->cached.nanos_per_mtok, row->cached_marked.nanos_per_mtok);
+
+    return larger(larger(row->input.nanos_per_mtok, cached),
                   larger(row->cache_write.nanos_per_mtok,
                          row->cache_write_1h.nanos_per_mtok));
 }

@@ -341,6 +341,7 @@ static enum usage_found judge(struct gather *g)
         or_zero(f[CACHE_WRITE] > f[CACHE_WRITE_1H] ? f[CACHE_WRITE]
                                                    : f[CACHE_WRITE_1H]);
     u->cache_write_1h_tokens = or_zero(f[CACHE_WRITE_1H]);
+    u->marked = f[CACHE_WRITE] != NOT_SAID; /* told even if it is 0 */
     u->thinking_tokens = or_zero(f[THINKING]);
     u->output_tokens = output_of(g, u->input_tokens);
     if (u->cached_tokens + u->cache_write_tokens > u->input_tokens ||

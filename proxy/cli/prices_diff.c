@@ -118,6 +118,7 @@ static bool same_price(const struct conf_price *a, const struct conf_price *b)
 {
     return a->input.nanos_per_mtok == b->input.nanos_per_mtok &&
            a->cached.nanos_per_mtok == b->cached.nanos_per_mtok &&
+           a->cached_marked.nanos_per_mtok == b->cached_marked.nanos_per_mtok &&
            a->cache_write.nanos_per_mtok == b->cache_write.nanos_per_mtok &&
            a->cache_write_1h.nanos_per_mtok ==
                b->cache_write_1h.nanos_per_mtok &&

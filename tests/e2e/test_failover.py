@@ -13,8 +13,8 @@ def start(start):
     """One vendor is the cheapest for certain: two that cost the same would take turns by latency."""
     def begin(edit=None, **how):
         def dearer(proxy):
-            proxy.replace("prices.yaml", "{input_at_most: 128000, input: 0.2, cached_input: 0.04, cache_write: 0.25, output: 2}",
-                          "{input_at_most: 128000, input: 0.4, cached_input: 0.08, cache_write: 0.5, output: 4}")
+            proxy.replace("prices.yaml", "{input_at_most: 128000, input: 0.2, cached_input: 0.04, cached_marked: 0.02, cache_write: 0.25, output: 2}",
+                          "{input_at_most: 128000, input: 0.4, cached_input: 0.08, cached_marked: 0.04, cache_write: 0.5, output: 4}")
             if edit:
                 edit(proxy)
         return start(edit=dearer, **how)

@@ -221,13 +221,18 @@ def test_a_usage_that_cannot_be_is_not_believed(proxy, sim, usage):
 @pytest.mark.parametrize("model", ["qwen/qwen3.5-flash", "qwen/qwen3.8-max", "qwen-us/qwen3.8-flash",
                                    "qwen-intl/qwen3.8-flash", "qwen-intl/qwen3.7-plus", "qwen-intl/qwen3.8-max",
                                    "qwen-intl/qwen3.5-27b", "anthropic/claude-haiku-5-5"])
-def test_what_a_request_marks_for_the_cache_is_billed_as_written(proxy, sim, model):
+def test_what_a_request_marks_for_the_cache_is_billed_as_written_and_as_read(proxy, sim, model):
     text = "word %s " % model + "word " * 6000
     answer = proxy.chat([{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}], model=model)
     assert answer.status == 200, answer.body
     [(bill, ours)] = attempts(proxy, sim).values()
     assert bill["cache_write_tokens"] > 4000
     assert 0 <= Decimal(ours["cost"]["amount"]) - Decimal(bill["amount"]) < Decimal("1e-9")
+    answer = proxy.chat([{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}], model=model)
+    assert answer.status == 200
+    again, ours = max(attempts(proxy, sim).values(), key=lambda pair: pair[0]["seq"])
+    assert again["cached_tokens"] > 4000
+    assert abs(Decimal(ours["cost"]["amount"]) - Decimal(again["amount"])) < Decimal("1e-9")
     assert "bill_over_bound" not in proxy.stderr()
 
 

@@ -63,6 +63,30 @@ static void costs_are_what_one_works_out_by_hand(void **state)
     snapshot_release(s);
 }
 
+static void what_the_request_marked_is_read_at_a_rate_of_its_own(void **state)
+{
+    struct snapshot *s = with_prices(
+        "prices:\n"
+        "  one:\n"
+        "    m: {input: 1, cached_input: 0.2, cached_marked: 0.1, output: 4}\n"
+        "  two:\n"
+        "    m: {input: 1, cached_input: 0.2, output: 4}\n");
+    struct usage usage = {.input_tokens = 1000000, .cached_tokens = 400000};
+    struct cost cost;
+
+    (void)state;
+    assert_int_equal(cost_nanos(offer_called(s, "one/m"), 0, &usage),
+                     680000000);
+    usage.marked = true;
+    assert_int_equal(cost_nanos(offer_called(s, "one/m"), 0, &usage),
+                     640000000);
+    assert_int_equal(cost_nanos(offer_called(s, "two/m"), 0, &usage),
+                     680000000);
+    assert_true(price_cost(&cost, offer_called(s, "one/m"), 0, &usage, 0));
+    assert_int_equal(cost_part(&cost, COST_CACHED).nanos, 40000000);
+    snapshot_release(s);
+}
+
 static void what_has_no_rate_of_its_own_bills_as_input_or_output(void **state)
 {
     struct snapshot *s =
@@ -305,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(costs_are_what_one_works_out_by_hand),
+        cmocka_unit_test(what_the_request_marked_is_read_at_a_rate_of_its_own),
         cmocka_unit_test(what_has_no_rate_of_its_own_bills_as_input_or_output),
         cmocka_unit_test(a_sum_is_rounded_once_and_half_goes_up),
         cmocka_unit_test(the_first_row_that_holds_is_the_price),
