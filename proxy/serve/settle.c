@@ -53,7 +53,11 @@ static bool broke_off(const struct attempt *t)
 /* Is what we saw of the answer, and a little, all that can be billed? */
 static bool saw_all(const struct attempt *t)
 {
-    if (!t->reader || t->expected.thinks || t->offer->conf->always_thinks)
+    if (!t->reader)
+        return false;
+    if (broke_off(t) && !t->reader->answer.began)
+        return true; /* it began with the error: nothing was thought either */
+    if (t->expected.thinks || t->offer->conf->always_thinks)
         return false;
     if (t->fault == FAULT_CLIENT_GONE)
         return t->offer->vendor->conf->cancel_stops_billing &&

@@ -206,7 +206,7 @@ def test_an_error_inside_a_stream_is_charged_for_what_came_before_it(start, sim,
     assert bill["end"] == "error_in_stream"
     assert ours["estimated"] and ours["maybe_billed"]
     assert Decimal(ours["cost"]["amount"]) >= Decimal(bill["amount"])
-    assert Decimal(ours["cost"]["amount"]) > 0
+    assert 0 < Decimal(ours["cost"]["amount"]) < Decimal("0.05") or events     # not a whole answer
 
 
 @pytest.mark.parametrize("usage", ["absurd", "negative", "strings"])
