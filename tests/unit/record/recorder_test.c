@@ -365,18 +365,29 @@ static int64_t told_but_not_written(struct bench *b, int *n_told)
     return missing;
 }
 
+static off_t log_size(const struct bench *b)
+{
+    struct stat st;
+
+    return stat(b->log, &st) == 0 ? st.st_size : 0;
+}
+
 static void what_was_told_survives_kill_9(void **state)
 {
     struct bench *b = *state;
     int status, n_told;
+    off_t before;
     pid_t child;
 
     for (int i = 0; i < 6; i++) {
+        before = log_size(b);
         child = fork();
         assert_true(child >= 0);
         if (child == 0)
             record_for_ever(b);
-        usleep(80000 + 17000 * (useconds_t)i);
+        for (int k = 0; k < 1000 && log_size(b) == before; k++)
+            usleep(10000); /* it has begun */
+        usleep(17000 * (useconds_t)i);
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
         assert_true(WIFSIGNALED(status));
