@@ -127,6 +127,7 @@ static struct door_key door_of(const struct making *m, const struct vendor *v,
                 .idle_ms = v->idle_ms,
             },
         .head = head_lines(v, secret ? secret->text : "", a),
+        .secret = slice_of(secret ? secret->text : ""),
     };
 }
 

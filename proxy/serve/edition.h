@@ -24,6 +24,7 @@ struct door_key {
     uint32_t slot; /* in health: its cool-down */
     struct upstream_lane lane;
     struct slice head;   /* Host, Authorization and constant header lines */
+    struct slice secret; /* the key itself, to keep it out of what is told */
     struct limit *limit; /* what the vendor grants the key, over all models */
     struct limit *const *model_limits; /* and for each of its offers */
 };

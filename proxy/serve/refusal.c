@@ -3,6 +3,10 @@
 
 #include "serve/exchange.h"
 
+enum {
+    SECRET_LEAST = 4, /* bytes; a shorter key is none, but part of many words */
+};
+
 static bool any(const struct decision *d, enum why why)
 {
     for (uint32_t i = 0; i < d->n_verdicts; i++)
@@ -193,6 +197,23 @@ struct refusal refusal_of_budget(struct exchange *x)
     return r;
 }
 
+/* What a vendor says, without our key there, whatever a key looks like: those
+ * that look like one are gone already (vendors/redact.c). */
+static const char *without_key(const struct attempt *t, struct slice said)
+{
+    char *text = arena_strndup(t->exchange->arena, said.bytes, said.len);
+    struct slice key = t->key->secret;
+    char *at = text;
+
+    if (key.len < SECRET_LEAST)
+        return text;
+    while ((at = strstr(at, key.bytes))) {
+        memset(at, '*', key.len);
+        at += key.len;
+    }
+    return text;
+}
+
 struct refusal refusal_of_attempt(struct exchange *x)
 {
     struct refusal r = {.fault = FAULT_OVERLOADED};
@@ -219,7 +240,7 @@ struct refusal refusal_of_attempt(struct exchange *x)
         r.error.message =
             arena_printf(x->arena, "No vendor could answer: %s.", story(x));
     else
-        r.error.message = arena_strndup(x->arena, said.bytes, said.len);
+        r.error.message = without_key(t, said);
     if (t->fault == FAULT_RATE_LIMITED || t->fault == FAULT_OVERLOADED)
         r.retry_after_ms = t->retry_after_ms ? t->retry_after_ms : 1000;
     return r;

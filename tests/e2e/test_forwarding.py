@@ -91,6 +91,23 @@ def test_the_vendors_headers_do_not_reach_the_client(proxy, sim):
     assert not {"set-cookie", "x-evil", "location"} & set(answer.headers)
 
 
+@pytest.mark.parametrize("order", [{}, {"error_class": "malformed"}, {"error_class": "filtered"},
+                                   {"error_class": "bad_key"}, {"error_in_stream": 2}], ids=str)
+@pytest.mark.parametrize("model", ["deepseek/deepseek-flash", "doubao/doubao-seed-2-0-mini-260428",
+                                   "anthropic/claude-haiku-5-5", "gemini/gemini-3.8-flash"])
+def test_a_key_that_a_vendor_echoes_reaches_nobody(start, sim, model, order):
+    """In its headers, and in the text of its refusals."""
+    sim.order(echo_key=True, **order)
+    proxy = start()
+    key = "sim-%s-1" % model.split("/")[0]
+    for stream in (False, True):
+        answer = proxy.chat(model=model, stream=stream)
+        assert key not in answer.body.decode() and key not in str(answer.headers)
+    assert key in str(sim.last()["header"])
+    proxy.wait_log(2)
+    assert key not in proxy.stderr() and key not in str(proxy.routing_log())
+
+
 def test_a_chunked_request_is_forwarded_whole(proxy, sim):
     import http.client
     conn = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
