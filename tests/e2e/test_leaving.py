@@ -150,3 +150,36 @@ def test_leaving_as_soon_as_it_has_asked_costs_what_the_vendor_bills(start, sim)
     ours = {r["id"]: r for r in rows["attempt"]}
     for bill in sim.bills():
         assert ours[bill["attempt"]]["cost_nanos"] >= Decimal(bill["amount"]) * 10**9
+
+
+@pytest.mark.parametrize("model", ["yi/yi-lightning", "mistral/codestral-latest", "qwen/qwen-plus"])
+def test_a_vendor_that_goes_on_billing_is_charged_for_all_it_may_say(start, sim, model):
+    sim.order(tokens=4000, chunk_ms=20)
+    proxy = start()
+    body = json.dumps({"model": model, "stream": True, "max_tokens": 4000, "enable_thinking": False,
+                       "messages": [{"role": "user", "content": "hello"}]}).encode()
+    sock = socket.create_connection(("127.0.0.1", proxy.port))
+    sock.sendall(("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+                  "Content-Length: %d\r\n\r\n" % (proxy.key, len(body))).encode() + body)
+    leave_after(sock, 1500)
+    [bill] = sim.wait_bills(1)
+    assert bill["end"] == "client_gone" and bill["rule"] == "full" and bill["completion_tokens"] == 4000
+    charged(proxy, [bill])
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-6-luna", "doubao/doubao-seed-2-0-mini-260428"])
+@pytest.mark.parametrize("how", ["cut", "left"])
+def test_what_was_thought_unseen_is_charged(start, sim, model, how):
+    sim.order(tokens=400, thinking_tokens=5000, tokens_per_event=20, chunk_ms=20,
+              **({"cut_after_events": 8} if how == "cut" else {}))
+    proxy = start()
+    body = json.dumps({"model": model, "stream": True, "reasoning_effort": "high",
+                       "messages": [{"role": "user", "content": "hello"}]}).encode()
+    sock = socket.create_connection(("127.0.0.1", proxy.port))
+    sock.sendall(("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+                  "Content-Length: %d\r\n\r\n" % (proxy.key, len(body))).encode() + body)
+    leave_after(sock, 1200 if how == "left" else 1 << 20)
+    [bill] = sim.wait_bills(1)
+    rows = nothing_reserved(proxy)
+    assert rows["attempt"][0]["estimated"]
+    assert rows["attempt"][0]["cost_nanos"] >= Decimal(bill["amount"]) * 10**9 - Decimal("0.5")
