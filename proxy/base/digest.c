@@ -29,6 +29,24 @@ void digest_sha256(unsigned char out[DIGEST_BYTES], struct slice bytes)
     SHA256_Final(out, &state);
 }
 
+static_assert(sizeof(SHA256_CTX) <= sizeof(struct sha256),
+              "a hash state fits into a struct sha256");
+
+void sha256_begin(struct sha256 *s)
+{
+    SHA256_Init((SHA256_CTX *)s);
+}
+
+void sha256_add(struct sha256 *s, struct slice bytes)
+{
+    SHA256_Update((SHA256_CTX *)s, bytes.bytes, bytes.len);
+}
+
+void sha256_end(struct sha256 *s, unsigned char out[DIGEST_BYTES])
+{
+    SHA256_Final(out, (SHA256_CTX *)s);
+}
+
 static void pad_init(uint64_t *out, const unsigned char *block,
                      unsigned char pad)
 {

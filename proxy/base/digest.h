@@ -26,6 +26,15 @@ struct hmac_key {
 
 void digest_sha256(unsigned char out[DIGEST_BYTES], struct slice bytes);
 
+/* The same of bytes that come piece by piece. A plain value. */
+struct sha256 {
+    uint64_t state[14];
+};
+
+void sha256_begin(struct sha256 *s);
+void sha256_add(struct sha256 *s, struct slice bytes);
+void sha256_end(struct sha256 *s, unsigned char out[DIGEST_BYTES]);
+
 void hmac_key_init(struct hmac_key *k, struct slice secret);
 void hmac_sha256(unsigned char out[DIGEST_BYTES], const struct hmac_key *k,
                  struct slice bytes);

@@ -22,7 +22,7 @@ bool charging_any(const struct charging *c)
 }
 
 void charging_add(struct charging *c, struct intents *in,
-                  const struct receipt *receipt, uint32_t fresh)
+                  const struct receipt *receipt, bool fresh)
 {
     for (uint32_t i = 0; i < receipt->n_attempts; i++) {
         uint32_t place = receipt->attempts[i].place;
@@ -30,7 +30,7 @@ void charging_add(struct charging *c, struct intents *in,
 
         for (uint32_t k = 0; h && k < h->n; k++)
             batch_charge(&c->batch, h->parts[k].account,
-                         fresh & 1u << i ? h->parts[k].charged : 0);
+                         fresh ? h->parts[k].charged : 0);
     }
 }
 

@@ -20,10 +20,10 @@ void charging_fini(struct charging *c);
 void charging_want(struct charging *c, struct account *wanted);
 bool charging_any(const struct charging *c);
 
-/* The receipt's attempts of which `fresh` has a bit: they were not charged
- * before. The others' accounts take part, with nothing. */
+/* If it is not fresh, its attempts were charged before: their accounts take
+ * part, with nothing. */
 void charging_add(struct charging *c, struct intents *in,
-                  const struct receipt *receipt, uint32_t fresh);
+                  const struct receipt *receipt, bool fresh);
 void charging_again(struct charging *c);
 int charging_move(struct charging *c, struct ledger *l) MUST_CHECK;
 

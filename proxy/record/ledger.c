@@ -303,9 +303,9 @@ static void tell_twice(const struct ledger *l)
     const struct feed *f = &l->batch.feed;
 
     for (size_t i = 0; i < f->n; i++)
-        if (ledger_batch_fresh(&l->batch, i) !=
-            (1u << f->receipts[i]->n_attempts) - 1)
-            log_line(LOG_ERROR, "ledger_id_twice", "id=%s", f->receipts[i]->id);
+        if (!ledger_batch_fresh(&l->batch, f->places[i].i))
+            log_line(LOG_ERROR, "ledger_id_twice", "id=%s",
+                     f->places[i].receipt->id);
 }
 
 int ledger_put(struct ledger *l)
@@ -325,7 +325,7 @@ int ledger_put(struct ledger *l)
     return 0;
 }
 
-uint32_t ledger_fresh(const struct ledger *l, size_t i)
+bool ledger_fresh(const struct ledger *l, size_t i)
 {
     return ledger_batch_fresh(&l->batch, i);
 }

@@ -1,5 +1,5 @@
 /*
- * ledger.h - what was spent: one row per exchange, one per attempt.
+ * ledger.h - what was spent: one row per receipt, with all its attempts.
  *
  * The only keeper of SQLite. WAL and synchronous=FULL: once ledger_commit()
  * has returned 0 the rows outlive a power cut. One connection writes and
@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,9 +37,9 @@ int ledger_begin(struct ledger *l) MUST_CHECK;
 void ledger_add(struct ledger *l, const struct receipt *receipt);
 /* Writes the rows of all that were added. */
 int ledger_put(struct ledger *l) MUST_CHECK;
-/* Which attempts of the i-th receipt were not there before: a bit each. Only
- * these are charged to accounts. Behind ledger_put(). */
-uint32_t ledger_fresh(const struct ledger *l, size_t i);
+/* The i-th receipt was not there before: its attempts are charged to accounts.
+ * Behind ledger_put(). */
+bool ledger_fresh(const struct ledger *l, size_t i);
 int ledger_move(struct ledger *l, struct account_plan *plan) MUST_CHECK;
 /* w->fresh: nobody was told yet. */
 int ledger_warn(struct ledger *l, struct warning *w) MUST_CHECK;

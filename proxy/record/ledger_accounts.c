@@ -105,14 +105,15 @@ int ledger_accounts_move(struct ledger_accounts *s, struct account_plan *plan)
  */
 
 static const char add_attempt[] =
-    "INSERT INTO attempt(id, exchange_id, n, vendor, model, fault, status,"
+    "INSERT INTO attempt_row(id, exchange_id, n, vendor, model, fault, status,"
     " input_tokens, cached_tokens, cache_write_tokens, output_tokens,"
     " thinking_tokens, estimated, maybe_billed, currency, cost_nanos)"
-    " VALUES(?1,?2,?3,?4,?5,?15,0,?6,?7,?8,?9,?10,?11,?12,?13,?14)"
+    " SELECT ?1,?2,?3,?4,?5,?15,0,?6,?7,?8,?9,?10,?11,?12,?13,?14"
+    " WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE id = ?2)"
     " ON CONFLICT(id) DO NOTHING";
 static const char add_exchange[] =
-    "INSERT INTO exchange(id, at_unix_ms, team, key_id, asked, stream, status,"
-    " fault, estimated_input_tokens, expected_output_tokens, currency,"
+    "INSERT INTO exchange_row(id, at_unix_ms, team, key_id, asked, stream,"
+    " status, fault, estimated_input_tokens, expected_output_tokens, currency,"
     " expected_nanos, cost_nanos) VALUES(?1,?2,?3,?4,?5,?6,0,'crashed',0,0,"
     "?7,0,?8) ON CONFLICT(id) DO UPDATE SET cost_nanos = cost_nanos + ?8";
 static const char charge_account[] =

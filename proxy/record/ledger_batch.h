@@ -1,8 +1,8 @@
 /*
  * ledger_batch.h - the rows of one transaction, added at once.
  *
- * Nearly always every row is new: one statement for each table adds them all
- * in the order of their keys. Where some are there already (a batch whose fate
+ * Nearly always every row is new: one statement adds them all in the order of
+ * their keys. Where some are there already (a batch whose fate
  * is not known is written again) they are added one by one, and it is told
  * which were new.
  */
@@ -15,8 +15,8 @@
 struct ledger_batch {
     struct feed feed;
     struct seal seal;
-    sqlite3_stmt *exchanges, *attempts;
-    uint32_t *fresh; /* of each receipt, if it was written one by one */
+    sqlite3_stmt *add;
+    bool *fresh; /* of each receipt, if it was written one by one */
     size_t room;
     bool all_fresh;
 };
@@ -36,5 +36,5 @@ void ledger_batch_add(struct ledger_batch *b, const struct receipt *receipt);
 int ledger_batch_write(struct ledger_batch *b, bool *all) MUST_CHECK;
 int ledger_batch_write_each(struct ledger_batch *b) MUST_CHECK;
 
-/* Which attempts of the i-th receipt were new: a bit each. */
-uint32_t ledger_batch_fresh(const struct ledger_batch *b, size_t i);
+/* The i-th receipt was new. */
+bool ledger_batch_fresh(const struct ledger_batch *b, size_t i);

@@ -11,82 +11,88 @@
 void feed_init(struct feed *f, struct seal *seal)
 {
     *f = (struct feed){.seal = seal};
-    f->exchange.feed = f->attempt.feed = f->cursor.feed = f;
+    f->table.feed = f->cursor.feed = f;
+    f->body = malloc(BODY_BYTES);
+    if (!f->body)
+        fatal("out of memory opening the ledger");
 }
 
 void feed_fini(struct feed *f)
 {
-    free(f->receipts);
-    free(f->sorted);
-    f->receipts = NULL;
-    f->sorted = NULL;
+    free(f->places);
+    free(f->body);
+    f->places = NULL;
+    f->body = NULL;
 }
 
 void feed_clear(struct feed *f)
 {
-    f->n = f->n_attempts = 0;
+    f->n = 0;
 }
 
 static void grow(struct feed *f)
 {
     f->room = f->room ? 2 * f->room : 1024;
-    f->receipts =
-        realloc(f->receipts, f->room * sizeof(const struct receipt *));
-    f->sorted = realloc(f->sorted, f->room * sizeof(*f->sorted));
-    if (!f->receipts || !f->sorted)
+    f->places = realloc(f->places, f->room * sizeof(*f->places));
+    if (!f->places)
         fatal("out of memory gathering receipts");
 }
 
 void feed_add(struct feed *f, const struct receipt *receipt)
 {
+    struct feed_place *p;
+
     if (f->n == f->room)
         grow(f);
-    f->receipts[f->n++] = receipt;
-    f->n_attempts += receipt->n_attempts;
+    p = &f->places[f->n];
+    *p = (struct feed_place){.receipt = receipt, .i = f->n++};
+    memcpy(&p->high, receipt->id, sizeof(p->high));
+    memcpy(&p->low, receipt->id + sizeof(p->high), sizeof(p->low));
+    p->high = be64toh(p->high);
+    p->low = be64toh(p->low);
 }
 
-/* Eight digits of the id as a number: of its time the last six, which begin
- * anew every four hours, and two of chance. Only the work depends on it. */
-static uint64_t order_of(const struct receipt *r)
-{
-    uint64_t digits;
-
-    memcpy(&digits, r->id + 6, sizeof(digits));
-    return be64toh(digits);
-}
-
+/* As SQLite compares ids. */
 static int compare(const void *a, const void *b)
 {
     const struct feed_place *x = a, *y = b;
 
-    return (x->order > y->order) - (x->order < y->order);
+    if (x->high != y->high)
+        return x->high < y->high ? -1 : 1;
+    if (x->low != y->low)
+        return x->low < y->low ? -1 : 1;
+    return memcmp(x->receipt->id, y->receipt->id, RECEIPT_ID);
 }
 
-void feed_show_sorted(struct feed *f)
+void feed_sort(struct feed *f)
 {
-    for (size_t i = 0; i < f->n; i++)
-        f->sorted[i] =
-            (struct feed_place){order_of(f->receipts[i]), f->receipts[i]};
-    qsort(f->sorted, f->n, sizeof(*f->sorted), compare);
-    f->shown = f->sorted;
+    if (f->n > 1)
+        qsort(f->places, f->n, sizeof(*f->places), compare);
+}
+
+void feed_show_all(struct feed *f)
+{
+    f->shown = f->places;
     f->n_shown = f->n;
-    f->attempts = UINT32_MAX;
+    f->sealing = true;
 }
 
-void feed_show_one(struct feed *f, size_t i, uint32_t attempts)
+void feed_show_one(struct feed *f, size_t at)
 {
-    f->one.receipt = f->receipts[i];
-    f->shown = &f->one;
+    f->shown = &f->places[at];
     f->n_shown = 1;
-    f->attempts = attempts;
+    f->sealing = false;
+}
+
+void feed_seal(struct feed *f)
+{
+    seal_add_receipt(f->seal, f->cursor.id, f->cursor.body);
 }
 
 /* --- what SQLite calls ------------------------------------------------------
  */
 
-static const char columns[] =
-    "CREATE TABLE x(c1,c2,c3,c4,c5,c6,c7,c8,c9,c10,c11,c12,c13,c14,c15,c16,"
-    "c17,c18,c19,c20,c21)";
+static const char columns[] = "CREATE TABLE x(id, seal, body)";
 
 static int connect(sqlite3 *db, void *table, int argc, const char *const *argv,
                    sqlite3_vtab **out, char **error)
@@ -123,11 +129,6 @@ static int close_cursor(sqlite3_vtab_cursor *cursor)
     return SQLITE_OK;
 }
 
-static bool is_exchange(const struct feed_cursor *c)
-{
-    return c->base.pVtab == &c->feed->exchange.base;
-}
-
 static int at_end(sqlite3_vtab_cursor *cursor)
 {
     const struct feed_cursor *c = (struct feed_cursor *)(void *)cursor;
@@ -135,32 +136,19 @@ static int at_end(sqlite3_vtab_cursor *cursor)
     return c->i >= c->feed->n_shown;
 }
 
-/* Moves to the next attempt that is shown, from where it stands. */
-static void find_attempt(struct feed_cursor *c)
-{
-    const struct feed *f = c->feed;
-
-    for (; c->i < f->n_shown; c->i++, c->n = 0)
-        for (; c->n < f->shown[c->i].receipt->n_attempts; c->n++)
-            if (f->attempts & 1u << c->n)
-                return;
-}
-
 static void read_row(struct feed_cursor *c)
 {
     struct feed *f = c->feed;
+    const struct receipt *r;
 
-    if (is_exchange(c)) {
-        if (c->i < f->n_shown)
-            exchange_cells(c->cells, f->shown[c->i].receipt);
-        return;
-    }
-    find_attempt(c);
     if (c->i >= f->n_shown)
         return;
     FAILPOINT("row_before");
-    attempt_cells(c->cells, f->shown[c->i].receipt, c->n, f->seal->n);
-    seal_add(f->seal, c->cells, ATTEMPT_SEALED);
+    r = f->shown[c->i].receipt;
+    c->id = (struct slice){r->id, RECEIPT_ID - 1};
+    c->body = (struct slice){f->body, receipt_body(f->body, r)};
+    if (f->sealing)
+        feed_seal(f);
 }
 
 static int begin_reading(sqlite3_vtab_cursor *cursor, int number,
@@ -173,7 +161,6 @@ static int begin_reading(sqlite3_vtab_cursor *cursor, int number,
     (void)argc;
     (void)argv;
     c->i = 0;
-    c->n = 0;
     read_row(c);
     return SQLITE_OK;
 }
@@ -182,25 +169,24 @@ static int next_row(sqlite3_vtab_cursor *cursor)
 {
     struct feed_cursor *c = (struct feed_cursor *)(void *)cursor;
 
-    if (is_exchange(c))
-        c->i++;
-    else
-        c->n++;
+    c->i++;
     read_row(c);
     return SQLITE_OK;
 }
 
+static void tell_text(sqlite3_context *to, struct slice text)
+{
+    sqlite3_result_text(to, text.bytes, (int)text.len, SQLITE_STATIC);
+}
+
 static int tell_column(sqlite3_vtab_cursor *cursor, sqlite3_context *to, int i)
 {
-    const struct cell *cell =
-        &((const struct feed_cursor *)(void *)cursor)->cells[i];
+    const struct feed_cursor *c = (struct feed_cursor *)(void *)cursor;
 
-    switch (cell->kind) {
-    case CELL_INT: sqlite3_result_int64(to, cell->v); break;
-    case CELL_TEXT:
-        sqlite3_result_text(to, cell->text, (int)cell->v, SQLITE_STATIC);
-        break;
-    case CELL_NULL: break;
+    switch (i) {
+    case 0: tell_text(to, c->id); break;
+    case 1: sqlite3_result_int64(to, c->feed->seal->n); break;
+    case 2: tell_text(to, c->body); break;
     }
     return SQLITE_OK;
 }
@@ -211,7 +197,7 @@ static int tell_row_id(sqlite3_vtab_cursor *cursor, sqlite3_int64 *id)
     return SQLITE_OK;
 }
 
-/* No xCreate: the tables are there, and cannot be made. */
+/* No xCreate: the table is there, and cannot be made. */
 static const sqlite3_module module = {
     .xConnect = connect,
     .xBestIndex = best_index,
@@ -227,9 +213,5 @@ static const sqlite3_module module = {
 
 int feed_connect(struct feed *f, sqlite3 *db)
 {
-    int rc = sqlite3_create_module(db, "new_exchange", &module, &f->exchange);
-
-    return rc == SQLITE_OK
-               ? sqlite3_create_module(db, "new_attempt", &module, &f->attempt)
-               : rc;
+    return sqlite3_create_module(db, "new_receipt", &module, &f->table);
 }

@@ -1,10 +1,9 @@
 /*
- * ledger_feed.h - a batch of receipts as two tables that SQLite reads.
+ * ledger_feed.h - a batch of receipts as a table that SQLite reads.
  *
- * `new_exchange` and `new_attempt` show the rows of the batch under way; so
- * one statement adds them all, and what a statement costs is paid once a
- * batch instead of twice a receipt. Nothing is copied: a row is made when it
- * is read, and its hash goes into the batch's seal.
+ * `new_receipt` shows the rows of the batch under way; so one statement adds
+ * them all, and what a statement costs is paid once a batch instead of once a
+ * receipt. Nothing is kept: a row is made when it is read.
  */
 #pragma once
 
@@ -20,13 +19,12 @@
 
 struct feed;
 
-/* Where a table stands; there is one reader at a time. */
+/* Where the table stands; there is one reader at a time. */
 struct feed_cursor {
     sqlite3_vtab_cursor base; /* the first member: SQLite's */
     struct feed *feed;
-    size_t i;   /* of the receipts */
-    uint32_t n; /* of its attempts */
-    struct cell cells[ROW_COLUMNS];
+    size_t i;
+    struct slice id, body; /* of the row */
 };
 
 struct feed_table {
@@ -35,34 +33,38 @@ struct feed_table {
 };
 
 struct feed_place {
-    uint64_t order;
+    uint64_t high, low; /* the id's first 16 digits */
     const struct receipt *receipt;
+    size_t i; /* as gathered */
 };
 
 struct feed {
-    const struct receipt **receipts;
-    struct feed_place *sorted, one;
-    size_t n, room, n_attempts;
+    struct feed_place *places;
+    size_t n, room;
     /* what is shown: */
     const struct feed_place *shown;
     size_t n_shown;
-    uint32_t attempts; /* a bit for each of a receipt */
-    struct seal *seal; /* of the batch */
-    struct feed_table exchange, attempt;
+    bool sealing; /* each row that is read */
+    struct seal *seal;
+    struct feed_table table;
     struct feed_cursor cursor;
+    char *body; /* BODY_BYTES */
 };
 
 void feed_init(struct feed *f, struct seal *seal);
 void feed_fini(struct feed *f);
 
-/* Registers the two tables. SQLite's codes. */
+/* Registers the table. SQLite's code. */
 int feed_connect(struct feed *f, sqlite3 *db) MUST_CHECK;
 
 void feed_clear(struct feed *f);
 /* The receipt stays where it is until the batch was written. */
 void feed_add(struct feed *f, const struct receipt *receipt);
+/* In the order of their ids: rows are added with less searching. */
+void feed_sort(struct feed *f);
 
-/* What the tables show from now on. All, in the order of their keys: rows are
- * added with less searching. Or the i-th receipt, and some of its attempts. */
-void feed_show_sorted(struct feed *f);
-void feed_show_one(struct feed *f, size_t i, uint32_t attempts);
+/* What the table shows from now on. All, whatever is read goes into the seal;
+ * or the one at places[at], of which feed_seal() decides behind it. */
+void feed_show_all(struct feed *f);
+void feed_show_one(struct feed *f, size_t at);
+void feed_seal(struct feed *f);

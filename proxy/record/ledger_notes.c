@@ -1,5 +1,7 @@
 #include "record/ledger_notes.h"
 
+#include <stdbool.h>
+
 enum {
     HOUR_MS = 3600 * 1000,
 };
@@ -43,24 +45,43 @@ int ledger_notes_limited(sqlite3 *db, const struct limited_count *c)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int ledger_notes_read_old(sqlite3 *db)
+/* What an older file has not: its tables are the views of today. */
+static const struct {
+    const char *name, *sql;
+} missing[] = {
+    {"limited", "CREATE TEMP TABLE limited (hour_unix_ms, team, key_id, n)"},
+    {"checkpoint",
+     "CREATE TEMP TABLE checkpoint (n, hash, before_unix_ms, at_unix_ms,"
+     " n_exchanges, n_attempts, cny_nanos, usd_nanos, seal)"},
+    {"receipt", "CREATE TEMP TABLE receipt (id, seal, body)"},
+    {"exchange_row", "CREATE TEMP VIEW exchange_row AS SELECT * FROM exchange"},
+    {"attempt_row", "CREATE TEMP VIEW attempt_row AS SELECT * FROM attempt"},
+};
+
+static int is_there(sqlite3 *db, const char *name, bool *there)
 {
-    static const char missing[] =
-        "CREATE TEMP TABLE limited (hour_unix_ms, team, key_id, n);"
-        "CREATE TEMP TABLE checkpoint (n, hash, before_unix_ms, at_unix_ms,"
-        " n_exchanges, n_attempts, cny_nanos, usd_nanos, seal);";
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(db,
-                                "SELECT count(*) FROM sqlite_master WHERE name "
-                                "IN ('limited', 'checkpoint')",
-                                -1, &stmt, NULL);
-    bool there;
+    int rc = sqlite3_prepare_v2(
+        db, "SELECT 1 FROM sqlite_master WHERE name = ?1", -1, &stmt, NULL);
 
     if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
-    there = rc == SQLITE_ROW && sqlite3_column_int64(stmt, 0) == 2;
+    *there = rc == SQLITE_ROW;
     sqlite3_finalize(stmt);
-    if (rc != SQLITE_ROW)
-        return rc;
-    return there ? SQLITE_OK : sqlite3_exec(db, missing, NULL, NULL, NULL);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int ledger_notes_read_old(sqlite3 *db)
+{
+    int rc = SQLITE_OK;
+    bool there;
+
+    for (size_t i = 0; i < ARRAY_LEN(missing) && rc == SQLITE_OK; i++) {
+        rc = is_there(db, missing[i].name, &there);
+        if (rc == SQLITE_OK && !there)
+            rc = sqlite3_exec(db, missing[i].sql, NULL, NULL, NULL);
+    }
+    return rc;
 }

@@ -17,6 +17,6 @@
 int ledger_notes_warn(sqlite3 *db, struct warning *w) MUST_CHECK;
 int ledger_notes_limited(sqlite3 *db, const struct limited_count *c) MUST_CHECK;
 
-/* For readers of a file that an older bijia wrote, a backup perhaps: tables
- * that it has not yet are empty ones. */
+/* For readers of a file that an older bijia wrote, a backup perhaps: what it
+ * has not yet is empty, or stands for what it has. */
 int ledger_notes_read_old(sqlite3 *db) MUST_CHECK;

@@ -19,10 +19,11 @@ enum {
 
 static const int64_t month_ms = 32LL * 24 * HOUR_MS;
 
-/* One of the oldest attempts. */
+/* One of the oldest receipts, or attempts with rows of their own. */
 struct old_row {
     char id[RECEIPT_ID], exchange[RECEIPT_ID];
-    int64_t seal;
+    int64_t seal, n_attempts;
+    bool is_receipt;
 };
 
 /* What is known of a seal: its rows among those looked at. */
@@ -40,7 +41,8 @@ struct pruning {
     struct old_seal *seals; /* from last.n + 1 on */
     size_t n_rows, room;
     struct pruned told;
-    sqlite3_stmt *find, *retire, *delete_exchange, *delete_attempt;
+    sqlite3_stmt *find, *retire, *delete_exchange;
+    sqlite3_stmt *delete_row[2]; /* of an attempt; a receipt */
     int rc;
 };
 
@@ -111,8 +113,10 @@ static void look_at_rows(struct pruning *p)
 {
     sqlite3_stmt *stmt = prepare(
         p, "SELECT a.id, a.exchange_id, coalesce(a.seal, 0),"
-           " coalesce(x.at_unix_ms, 0) FROM attempt a LEFT JOIN exchange x ON "
-           "x.id = a.exchange_id WHERE a.id < ?2 ORDER BY a.id LIMIT ?1");
+           " coalesce(x.at_unix_ms, 0), 1, 0 FROM attempt_row a LEFT JOIN "
+           "exchange_row x ON x.id = a.exchange_id WHERE a.id < ?2 UNION ALL "
+           "SELECT id, id, seal, body->>0, json_array_length(body, '$[20]'), 1 "
+           "FROM receipt WHERE id < ?2 ORDER BY 1 LIMIT ?1");
     char bound[ID_TIME];
 
     id_of_time(bound, p->before_ms + HOUR_MS);
@@ -127,6 +131,8 @@ static void look_at_rows(struct pruning *p)
         take_id(row->id, stmt, 0);
         take_id(row->exchange, stmt, 1);
         row->seal = sqlite3_column_int64(stmt, 2);
+        row->n_attempts = sqlite3_column_int64(stmt, 4);
+        row->is_receipt = sqlite3_column_int(stmt, 5);
         note(p, row->seal, sqlite3_column_int64(stmt, 3) >= p->before_ms);
     }
     sqlite3_finalize(stmt);
@@ -171,7 +177,7 @@ static void choose(struct pruning *p)
     sqlite3_finalize(stmt);
 }
 
-static bool has_attempts(const struct pruning *p)
+static bool has_rows(const struct pruning *p)
 {
     for (size_t i = 0; i < p->n_rows; i++)
         if (p->rows[i].seal > p->last.n && p->rows[i].seal <= p->next.n)
@@ -192,7 +198,7 @@ static void look(struct pruning *p, size_t room)
     look_at_checkpoints(p);
     p->next = p->last;
     choose(p);
-    if (!has_attempts(p)) /* checkpoints alone are not worth another */
+    if (!has_rows(p)) /* checkpoints alone are not worth another */
         p->next = p->last;
 }
 
@@ -236,27 +242,31 @@ static void remove_rows(struct pruning *p)
     const char *exchange = "";
 
     p->find = prepare(
-        p, "SELECT cost_nanos, team, currency FROM exchange WHERE id = ?1");
+        p, "SELECT cost_nanos, team, currency FROM exchange_row WHERE id = ?1 "
+           "UNION ALL SELECT body->>13, body->>1, body->>11 FROM receipt WHERE "
+           "id = ?1");
     p->retire = prepare(
         p, "UPDATE account SET retired_nanos = retired_nanos + ?1 WHERE scope "
            "= 'all' AND team = ?2 AND currency = ?3");
-    p->delete_exchange = prepare(p, "DELETE FROM exchange WHERE id = ?1");
-    p->delete_attempt = prepare(p, "DELETE FROM attempt WHERE id = ?1");
+    p->delete_exchange = prepare(p, "DELETE FROM exchange_row WHERE id = ?1");
+    p->delete_row[0] = prepare(p, "DELETE FROM attempt_row WHERE id = ?1");
+    p->delete_row[1] = prepare(p, "DELETE FROM receipt WHERE id = ?1");
     for (size_t i = 0; i < p->n_rows && p->rc == SQLITE_OK; i++) {
         const struct old_row *row = &p->rows[i];
 
         if (row->seal <= p->last.n || row->seal > p->next.n)
             continue;
-        (void)step_with(p, p->delete_attempt, row->id);
-        p->told.n_attempts++;
         if (strcmp(exchange, row->exchange) != 0)
             retire(p, row->exchange);
         exchange = row->exchange;
+        (void)step_with(p, p->delete_row[row->is_receipt], row->id);
+        p->told.n_attempts += row->n_attempts;
     }
     sqlite3_finalize(p->find);
     sqlite3_finalize(p->retire);
     sqlite3_finalize(p->delete_exchange);
-    sqlite3_finalize(p->delete_attempt);
+    sqlite3_finalize(p->delete_row[0]);
+    sqlite3_finalize(p->delete_row[1]);
 }
 
 static void set_checkpoint(struct pruning *p)
@@ -289,11 +299,11 @@ static void set_checkpoint(struct pruning *p)
 
 /* --- what no seal holds --------------------------------------------------- */
 
-/* Requests without any attempt: those so old that the attempts of their time
- * are gone. */
+/* Requests without any attempt that have no seal, of an older bijia: those so
+ * old that the attempts of their time are gone. */
 static void remove_refused(struct pruning *p)
 {
-    sqlite3_stmt *stmt = prepare(p, "SELECT min(id) FROM attempt");
+    sqlite3_stmt *stmt = prepare(p, "SELECT min(id) FROM attempt_row");
     char oldest[RECEIPT_ID] = "", bound[ID_TIME], *end;
     int64_t until_ms = p->before_ms;
     uint64_t at_ms;
@@ -308,8 +318,8 @@ static void remove_refused(struct pruning *p)
             until_ms = (int64_t)at_ms - HOUR_MS;
     }
     id_of_time(bound, until_ms);
-    stmt = prepare(p, "DELETE FROM exchange WHERE id IN (SELECT id FROM "
-                      "exchange WHERE id < ?1 AND at_unix_ms < ?2 AND "
+    stmt = prepare(p, "DELETE FROM exchange_row WHERE id IN (SELECT id FROM "
+                      "exchange_row WHERE id < ?1 AND at_unix_ms < ?2 AND "
                       "cost_nanos = 0 ORDER BY id LIMIT ?3)");
     if (stmt) {
         sqlite3_bind_text(stmt, 1, bound, -1, SQLITE_STATIC);

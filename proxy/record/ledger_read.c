@@ -8,14 +8,19 @@
 
 #include "base/log.h"
 
+#include "record/ledger_notes.h"
+
 enum {
     BUSY_MS = 2000,
 };
 
 static const char tokens_since[] =
-    "SELECT coalesce(sum(a.input_tokens + a.output_tokens), 0)"
-    " FROM attempt a JOIN exchange e ON e.id = a.exchange_id"
-    " WHERE a.vendor = ?1 AND a.model = ?2 AND e.at_unix_ms >= ?3";
+    "SELECT (SELECT coalesce(sum(a.input_tokens + a.output_tokens), 0)"
+    " FROM attempt_row a JOIN exchange_row e ON e.id = a.exchange_id"
+    " WHERE a.vendor = ?1 AND a.model = ?2 AND e.at_unix_ms >= ?3) +"
+    " (SELECT coalesce(sum((a.value->>5) + (a.value->>8)), 0)"
+    " FROM receipt r, json_each(r.body, '$[20]') a WHERE r.body->>0 >= ?3"
+    " AND a.value->>1 = ?1 AND a.value->>2 = ?2)";
 
 static int ask(sqlite3 *db, const char *vendor, const char *model,
                int64_t since_unix_ms, int64_t *out)
@@ -50,6 +55,8 @@ int64_t ledger_tokens_since(const char *state_dir, const char *vendor,
     rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(db, BUSY_MS);
+    if (rc == SQLITE_OK)
+        rc = ledger_notes_read_old(db);
     if (rc == SQLITE_OK)
         rc = ask(db, vendor, model, since_unix_ms, &tokens);
     if (rc != SQLITE_OK)

@@ -24,7 +24,7 @@ static const char rows[] =
     "WITH a AS MATERIALIZED (SELECT exchange_id, n, vendor, model, fault,"
     " input_tokens, cached_tokens, cache_write_tokens, output_tokens,"
     " thinking_tokens, estimated, currency, cost_nanos FROM attempt"
-    " WHERE id >= ?3 AND id < ?4)"
+    " WHERE id >= ?3 AND id < ?4 AND exchange_id >= ?3 AND exchange_id < ?4)"
     "SELECT e.id, e.at_unix_ms, e.team, e.key_id, e.asked, e.status,"
     " e.vendor, e.model, e.currency, e.cost_nanos, e.runner_up_nanos,"
     " a.vendor, a.model, a.fault, a.input_tokens, a.cached_tokens,"

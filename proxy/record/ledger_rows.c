@@ -1,10 +1,9 @@
 #include "record/ledger_rows.h"
 
-#include <string.h>
-
 #include "vendors/fault.h"
 
 #include "record/names.h"
+#include "record/pen.h"
 
 /* clang-format off */
 const char *const ledger_steps[] = {
@@ -65,118 +64,138 @@ const char *const ledger_steps[] = {
     " n_exchanges INTEGER NOT NULL," /* these four: all that ever were */
     " n_attempts INTEGER NOT NULL, cny_nanos INTEGER NOT NULL,"
     " usd_nanos INTEGER NOT NULL, seal INTEGER NOT NULL) STRICT;",
+    /* a receipt is one row; those two stay for what is older, and for what a
+     * restart finds */
+    "ALTER TABLE exchange RENAME TO exchange_row;"
+    "ALTER TABLE attempt RENAME TO attempt_row;"
+    "CREATE TABLE receipt (id TEXT NOT NULL PRIMARY KEY,"
+    " seal INTEGER NOT NULL, body TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE VIEW exchange AS SELECT * FROM exchange_row UNION ALL"
+    " SELECT id, body->>0, body->>1, body->>2, body->>3, body->>4, body->>5,"
+    " body->>6, body->>7, body->>8, body->>9, body->>10, body->>11, body->>12,"
+    " body->>13, body->>14, body->>15, body->>16, body->>17, body->>18,"
+    " body->>19 FROM receipt;"
+    "CREATE VIEW attempt AS SELECT * FROM attempt_row UNION ALL"
+    " SELECT a.value->>0, r.id, a.key + 1, a.value->>1, a.value->>2,"
+    " a.value->>3, a.value->>4, a.value->>5, a.value->>6, a.value->>7,"
+    " a.value->>8, a.value->>9, a.value->>10, a.value->>11, a.value->>12,"
+    " a.value->>13, a.value->>14, a.value->>15, a.value->>16, a.value->>17,"
+    " r.seal FROM receipt r, json_each(r.body, '$[20]') a;",
 };
 /* clang-format on */
 
 const int n_ledger_steps = (int)ARRAY_LEN(ledger_steps);
 
-/* Fills the columns from left to right. */
-struct filler {
-    struct cell *at;
+enum {
+    NAME_MOST = 1024, /* bytes of a name, as it is spelt */
 };
 
-static void fill_int(struct filler *f, int64_t v)
+/* One after the other, each with its comma. */
+static void put_text(struct pen *p, const char *text)
 {
-    *f->at++ = (struct cell){CELL_INT, v, NULL};
+    pen_text(p, text, NAME_MOST);
+    PEN(p, ",");
 }
 
-static void fill_bytes(struct filler *f, const char *text, size_t len)
+static void put_int(struct pen *p, int64_t v)
 {
-    *f->at++ = (struct cell){CELL_TEXT, (int64_t)len, text};
+    pen_int(p, v);
+    PEN(p, ",");
 }
 
-static void fill_null(struct filler *f)
+static void put_null(struct pen *p)
 {
-    *f->at++ = (struct cell){CELL_NULL, 0, NULL};
+    PEN(p, "null,");
 }
 
-static void fill_text(struct filler *f, const char *text)
-{
-    if (text)
-        fill_bytes(f, text, strlen(text));
-    else
-        fill_null(f);
-}
-
-static void fill_ms(struct filler *f, int32_t ms)
+static void put_ms(struct pen *p, int32_t ms)
 {
     if (ms < 0)
-        fill_null(f);
+        put_null(p);
     else
-        fill_int(f, ms);
+        put_int(p, ms);
 }
 
-static void fill_offer(struct filler *f, struct offer_name name)
+static void put_offer(struct pen *p, struct offer_name name)
 {
-    fill_text(f, name.vendor);
-    fill_text(f, name.model);
+    put_text(p, name.vendor);
+    put_text(p, name.model);
 }
 
-void exchange_cells(struct cell out[ROW_COLUMNS], const struct receipt *r)
+static void put_usage(struct pen *p, const struct usage *u)
 {
-    struct filler f = {out};
-
-    fill_bytes(&f, r->id, RECEIPT_ID - 1);
-    fill_int(&f, r->at_unix_ms);
-    fill_text(&f, receipt_team(r));
-    fill_text(&f, r->key_id[0] ? r->key_id : NULL);
-    fill_text(&f, r->asked);
-    fill_int(&f, r->stream);
-    fill_int(&f, r->status);
-    fill_text(&f, fault_traits((enum fault)r->fault)->name);
-    fill_offer(&f, receipt_chosen_offer(r));
-    fill_int(&f, r->estimated_input);
-    fill_int(&f, r->expected_output);
-    fill_text(&f, currency_name(r->cost.currency));
-    fill_int(&f, r->expected.nanos);
-    fill_int(&f, r->cost.nanos);
-    fill_offer(&f, receipt_runner_up(r));
-    if (r->has_runner_up)
-        fill_int(&f, r->runner_up_cost.nanos);
-    else
-        fill_null(&f);
-    fill_ms(&f, r->first_byte_ms);
-    fill_ms(&f, r->total_ms);
-    if (r->snapshot)
-        fill_int(&f, (int64_t)r->snapshot->edition);
-    else
-        fill_null(&f);
+    put_int(p, u->input_tokens);
+    put_int(p, u->cached_tokens);
+    put_int(p, u->cache_write_tokens);
+    put_int(p, u->output_tokens);
+    put_int(p, u->thinking_tokens);
 }
 
-static void fill_usage(struct filler *f, const struct usage *u)
+static void put_attempt(struct pen *p, const struct receipt *r,
+                        const struct receipt_attempt *a)
 {
-    fill_int(f, u->input_tokens);
-    fill_int(f, u->cached_tokens);
-    fill_int(f, u->cache_write_tokens);
-    fill_int(f, u->output_tokens);
-    fill_int(f, u->thinking_tokens);
-}
-
-void attempt_cells(struct cell out[ROW_COLUMNS], const struct receipt *r,
-                   uint32_t n, int64_t seal)
-{
-    const struct receipt_attempt *a = &r->attempts[n];
-    struct filler f = {out};
-
-    fill_bytes(&f, a->id, RECEIPT_ID - 1);
-    fill_bytes(&f, r->id, RECEIPT_ID - 1);
-    fill_int(&f, n + 1);
-    fill_offer(&f, receipt_offer(r, a->offer));
-    fill_text(&f, fault_traits((enum fault)a->fault)->name);
-    fill_int(&f, a->status);
-    fill_usage(&f, &a->usage);
-    fill_int(&f, a->estimated || a->usage.estimated);
-    fill_int(&f, a->maybe_billed);
-    fill_text(&f, currency_name(a->cost.currency));
-    fill_int(&f, a->cost.nanos);
+    PEN(p, "[");
+    put_text(p, a->id);
+    put_offer(p, receipt_offer(r, a->offer));
+    put_text(p, fault_traits((enum fault)a->fault)->name);
+    put_int(p, a->status);
+    put_usage(p, &a->usage);
+    put_int(p, a->estimated || a->usage.estimated);
+    put_int(p, a->maybe_billed);
+    put_text(p, currency_name(a->cost.currency));
+    put_int(p, a->cost.nanos);
     if (a->stated.nanos != 0) {
-        fill_text(&f, currency_name(a->stated.currency));
-        fill_int(&f, a->stated.nanos);
+        put_text(p, currency_name(a->stated.currency));
+        put_int(p, a->stated.nanos);
     } else {
-        fill_null(&f);
-        fill_null(&f);
+        PEN(p, "null,null,");
     }
-    fill_ms(&f, a->first_byte_ms);
-    fill_ms(&f, a->total_ms);
-    fill_int(&f, seal);
+    put_ms(p, a->first_byte_ms);
+    put_ms(p, a->total_ms);
+    p->at[-1] = ']';
+}
+
+static void put_exchange(struct pen *p, const struct receipt *r)
+{
+    put_int(p, r->at_unix_ms);
+    put_text(p, receipt_team(r));
+    put_text(p, r->key_id[0] ? r->key_id : NULL);
+    put_text(p, r->asked);
+    put_int(p, r->stream);
+    put_int(p, r->status);
+    put_text(p, fault_traits((enum fault)r->fault)->name);
+    put_offer(p, receipt_chosen_offer(r));
+    put_int(p, r->estimated_input);
+    put_int(p, r->expected_output);
+    put_text(p, currency_name(r->cost.currency));
+    put_int(p, r->expected.nanos);
+    put_int(p, r->cost.nanos);
+    put_offer(p, receipt_runner_up(r));
+    if (r->has_runner_up)
+        put_int(p, r->runner_up_cost.nanos);
+    else
+        put_null(p);
+    put_ms(p, r->first_byte_ms);
+    put_ms(p, r->total_ms);
+    if (r->snapshot)
+        put_int(p, (int64_t)r->snapshot->edition);
+    else
+        put_null(p);
+}
+
+size_t receipt_body(char out[BODY_BYTES], const struct receipt *r)
+{
+    struct pen p = {out, out + BODY_BYTES};
+
+    PEN(&p, "[");
+    put_exchange(&p, r);
+    PEN(&p, "[");
+    for (uint32_t i = 0; i < r->n_attempts; i++) {
+        put_attempt(&p, r, &r->attempts[i]);
+        PEN(&p, ",");
+    }
+    if (r->n_attempts > 0)
+        p.at--;
+    PEN(&p, "]]");
+    return (size_t)(p.at - out);
 }

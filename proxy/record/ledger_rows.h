@@ -1,6 +1,12 @@
 /*
  * ledger_rows.h - the ledger's tables and what goes into their columns.
  *
+ * A receipt is one row of `receipt`: its id, the number of its seal, and all
+ * else as a JSON array, which costs a third of a row of many columns for the
+ * exchange and another for each attempt. The views `exchange` and `attempt`
+ * show it column by column, together with the rows of older ledgers and those
+ * that a restart finds, whoever reads the file.
+ *
  * Ids begin with their time (receipt_id_new), so rows arrive nearly in the
  * order of their keys and the tables need no other index. Money is whole
  * nanos beside its currency; names are text, so a row means the same after
@@ -8,7 +14,10 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/attr.h"
 
 #include "record/receipt.h"
 
@@ -18,23 +27,8 @@ extern const char *const ledger_steps[];
 extern const int n_ledger_steps;
 
 enum {
-    ROW_COLUMNS = 21,    /* of either table */
-    ATTEMPT_SEALED = 20, /* of an attempt's: all but its seal's number */
+    BODY_BYTES = 32 * 1024, /* with six attempts, and the longest names */
 };
 
-enum cell_kind {
-    CELL_NULL,
-    CELL_INT,
-    CELL_TEXT
-};
-
-struct cell {
-    enum cell_kind kind;
-    int64_t v;        /* the number, or the text's length */
-    const char *text; /* borrowed of the receipt and its snapshot */
-};
-
-/* The rows of a receipt, column by column. */
-void exchange_cells(struct cell out[ROW_COLUMNS], const struct receipt *r);
-void attempt_cells(struct cell out[ROW_COLUMNS], const struct receipt *r,
-                   uint32_t n, int64_t seal);
+/* Returns its length; no NUL. In the order in which the views read it. */
+size_t receipt_body(char out[BODY_BYTES], const struct receipt *r);

@@ -9,7 +9,21 @@
 #include "base/fatal.h"
 
 enum {
-    ROW_BYTES = 2048, /* of one row, as it is hashed */
+    ROW_BYTES = 2048,    /* of one row, as it is hashed */
+    ATTEMPT_SEALED = 20, /* columns of an attempt: all but its seal's number */
+};
+
+enum cell_kind {
+    CELL_NULL,
+    CELL_INT,
+    CELL_TEXT
+};
+
+/* What stands in a column. */
+struct cell {
+    enum cell_kind kind;
+    int64_t v;        /* the number, or the text's length */
+    const char *text; /* borrowed */
 };
 
 /* One row on its way into a hash: each value with its kind and length. */
@@ -84,7 +98,7 @@ static int find_end(struct seal *s)
 
 int seal_begin(struct seal *s, bool again)
 {
-    s->n_rows = 0;
+    s->n_rows = s->n_receipts = 0;
     return again || s->n == 0 ? find_end(s) : SQLITE_OK;
 }
 
@@ -99,7 +113,8 @@ static void add_hash(struct seal *s, const unsigned char hash[DIGEST_BYTES])
     memcpy(s->rows[s->n_rows++], hash, DIGEST_BYTES);
 }
 
-void seal_add(struct seal *s, const struct cell cells[], size_t n)
+/* A row by its first `n` columns. */
+static void add_row(struct seal *s, const struct cell cells[], size_t n)
 {
     unsigned char hash[DIGEST_BYTES];
     struct seal_row row;
@@ -111,10 +126,29 @@ void seal_add(struct seal *s, const struct cell cells[], size_t n)
     add_hash(s, hash);
 }
 
-void seal_take_back(struct seal *s)
+void seal_add_receipt(struct seal *s, struct slice id, struct slice body)
 {
-    ENSURE(s->n_rows > 0);
-    s->n_rows--;
+    unsigned char lengths[8];
+
+    if (s->n_receipts++ == 0)
+        sha256_begin(&s->receipts);
+    put_number(put_number(lengths, id.len, 4), body.len, 4);
+    sha256_add(&s->receipts,
+               (struct slice){(const char *)lengths, sizeof(lengths)});
+    sha256_add(&s->receipts, id);
+    sha256_add(&s->receipts, body);
+}
+
+/* No more of them: their hash stands beside those of rows. */
+static void end_receipts(struct seal *s)
+{
+    unsigned char hash[DIGEST_BYTES];
+
+    if (s->n_receipts == 0)
+        return;
+    s->n_receipts = 0;
+    sha256_end(&s->receipts, hash);
+    add_hash(s, hash);
 }
 
 /* As memcmp() does, and nearly always by the first eight bytes. */
@@ -154,13 +188,15 @@ static void chain(struct seal *s)
 
 int seal_close(struct seal *s)
 {
+    size_t n = s->n_rows + s->n_receipts;
     int rc;
 
-    if (s->n_rows == 0)
+    if (n == 0)
         return SQLITE_OK;
+    end_receipts(s);
     chain(s);
     sqlite3_bind_int64(s->add, 1, s->n);
-    sqlite3_bind_int64(s->add, 2, (int64_t)s->n_rows);
+    sqlite3_bind_int64(s->add, 2, (int64_t)n);
     sqlite3_bind_blob(s->add, 3, s->now, DIGEST_BYTES, SQLITE_STATIC);
     rc = sqlite3_step(s->add);
     sqlite3_reset(s->add);
@@ -176,7 +212,7 @@ void seal_committed(struct seal *s)
     s->n_rows = 0;
 }
 
-/* Adds a row of `attempt` as its columns stand, but for the first: its
+/* Adds a row of `attempt_row` as its columns stand, but for the first: its
  * seal. */
 static void add_read(struct seal *s, sqlite3_stmt *stmt)
 {
@@ -195,7 +231,7 @@ static void add_read(struct seal *s, sqlite3_stmt *stmt)
         *c = (struct cell){text ? CELL_TEXT : CELL_NULL,
                            text ? (int64_t)strlen(text) : 0, text};
     }
-    seal_add(s, cells, ATTEMPT_SEALED);
+    add_row(s, cells, ATTEMPT_SEALED);
 }
 
 #define ROW                                                               \
@@ -209,8 +245,8 @@ int seal_adopt(struct seal *s)
     sqlite3 *db = sqlite3_db_handle(s->add);
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(
-        db, "SELECT seal, " ROW " FROM attempt WHERE seal IS NULL", -1, &stmt,
-        NULL);
+        db, "SELECT seal, " ROW " FROM attempt_row WHERE seal IS NULL", -1,
+        &stmt, NULL);
 
     while (rc == SQLITE_OK || rc == SQLITE_ROW) {
         rc = sqlite3_step(stmt);
@@ -222,7 +258,8 @@ int seal_adopt(struct seal *s)
     if (rc != SQLITE_DONE)
         return rc;
     rc = sqlite3_prepare_v2(
-        db, "UPDATE attempt SET seal = ?1 WHERE seal IS NULL", -1, &stmt, NULL);
+        db, "UPDATE attempt_row SET seal = ?1 WHERE seal IS NULL", -1, &stmt,
+        NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(stmt, 1, s->n);
         rc = sqlite3_step(stmt);
@@ -287,7 +324,7 @@ void seal_add_checkpoint(struct seal *s, const struct checkpoint *c)
         *at++ = (struct cell){CELL_INT, numbers[i], NULL};
     for (int i = 0; i < CURRENCY_COUNT; i++)
         *at++ = (struct cell){CELL_INT, c->nanos[i], NULL};
-    seal_add(s, cells, ARRAY_LEN(cells));
+    add_row(s, cells, ARRAY_LEN(cells));
 }
 
 /* --- verifying ---------------------------------------------------------------
@@ -295,8 +332,14 @@ void seal_add_checkpoint(struct seal *s, const struct checkpoint *c)
 
 struct reading {
     struct seal seal;
-    sqlite3_stmt *rows, *checkpoints; /* in the order of their seals */
-    int rc, checkpoints_rc;           /* of their last step */
+
+    /* in the order of their seals */
+    struct kind {
+        sqlite3_stmt *stmt; /* its first column: the seal */
+        int rc;             /* of its last step */
+        void (*add)(struct seal *s, sqlite3_stmt *stmt);
+    } kinds[3];
+
     void (*tell)(void *to, const char *problem);
     void *to;
 };
@@ -309,30 +352,47 @@ static void complain(struct reading *r, int64_t n, const char *what)
     r->tell(r->to, text);
 }
 
-/* The rows that name seal `n`; those before it have no seal of their own. */
-static void read_rows(struct reading *r, int64_t n)
+static void add_receipt(struct seal *s, sqlite3_stmt *stmt)
 {
-    r->seal.n_rows = 0;
-    while (r->rc == SQLITE_ROW && sqlite3_column_int64(r->rows, 0) <= n) {
-        if (sqlite3_column_int64(r->rows, 0) < n) {
-            complain(r, sqlite3_column_int64(r->rows, 0),
-                     "is missing, and rows name it");
-        } else {
-            add_read(&r->seal, r->rows);
-        }
-        r->rc = sqlite3_step(r->rows);
+    struct slice column[2];
+
+    for (int i = 0; i < 2; i++) {
+        const char *text = (const char *)sqlite3_column_text(stmt, i + 1);
+
+        column[i] = (struct slice){text ? text : "",
+                                   (size_t)sqlite3_column_bytes(stmt, i + 1)};
     }
+    seal_add_receipt(s, column[0], column[1]);
 }
 
-static void read_checkpoints(struct reading *r, int64_t n)
+static void add_checkpoint(struct seal *s, sqlite3_stmt *stmt)
 {
     struct checkpoint c;
 
-    while (r->checkpoints_rc == SQLITE_ROW &&
-           sqlite3_column_int64(r->checkpoints, 0) <= n) {
-        read_checkpoint(&c, r->checkpoints, 1);
-        seal_add_checkpoint(&r->seal, &c);
-        r->checkpoints_rc = sqlite3_step(r->checkpoints);
+    read_checkpoint(&c, stmt, 1);
+    seal_add_checkpoint(s, &c);
+}
+
+static const struct {
+    const char *sql;
+    void (*add)(struct seal *s, sqlite3_stmt *stmt);
+} kinds[] = {
+    {"SELECT coalesce(seal, 0), " ROW " FROM attempt_row ORDER BY 1", add_read},
+    {"SELECT seal, id, body FROM receipt ORDER BY 1, 2", add_receipt},
+    {"SELECT seal, " CHECKPOINT " FROM checkpoint ORDER BY 1", add_checkpoint},
+};
+
+/* The rows that name seal `n`; those before it have no seal of their own. */
+static void read_rows(struct reading *r, struct kind *kind, int64_t n)
+{
+    while (kind->rc == SQLITE_ROW && sqlite3_column_int64(kind->stmt, 0) <= n) {
+        if (sqlite3_column_int64(kind->stmt, 0) < n) {
+            complain(r, sqlite3_column_int64(kind->stmt, 0),
+                     "is missing, and rows name it");
+        } else {
+            kind->add(&r->seal, kind->stmt);
+        }
+        kind->rc = sqlite3_step(kind->stmt);
     }
 }
 
@@ -344,8 +404,10 @@ static void check_seal(struct reading *r, sqlite3_stmt *seal)
     if (n != r->seal.n)
         complain(r, r->seal.n, "is missing");
     r->seal.n = n;
-    read_rows(r, n);
-    read_checkpoints(r, n);
+    r->seal.n_rows = r->seal.n_receipts = 0;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        read_rows(r, &r->kinds[i], n);
+    end_receipts(&r->seal);
     chain(&r->seal);
     if (!hash || sqlite3_column_bytes(seal, 2) != DIGEST_BYTES ||
         memcmp(hash, r->seal.now, DIGEST_BYTES) != 0)
@@ -361,20 +423,22 @@ static int read_chain(struct reading *r, sqlite3 *db)
     int rc = sqlite3_prepare_v2(
         db, "SELECT n, n_rows, hash FROM seal ORDER BY n", -1, &seals, NULL);
 
-    r->rc = sqlite3_step(r->rows);
-    r->checkpoints_rc = sqlite3_step(r->checkpoints);
     while (rc == SQLITE_OK || rc == SQLITE_ROW) {
         rc = sqlite3_step(seals);
         if (rc == SQLITE_ROW)
             check_seal(r, seals);
     }
     sqlite3_finalize(seals);
-    if (r->rc == SQLITE_ROW)
-        complain(r, sqlite3_column_int64(r->rows, 0),
-                 "is missing, and rows name it");
-    return rc == SQLITE_DONE && (r->rc == SQLITE_DONE || r->rc == SQLITE_ROW)
-               ? SQLITE_OK
-               : SQLITE_ERROR;
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && rc == SQLITE_DONE; i++) {
+        struct kind *kind = &r->kinds[i];
+
+        if (kind->rc == SQLITE_ROW)
+            complain(r, sqlite3_column_int64(kind->stmt, 0),
+                     "is missing, and rows name it");
+        else
+            rc = kind->rc;
+    }
+    return rc == SQLITE_DONE ? SQLITE_OK : SQLITE_ERROR;
 }
 
 int seal_verify(sqlite3 *db, char head[DIGEST_HEX],
@@ -387,20 +451,19 @@ int seal_verify(sqlite3 *db, char head[DIGEST_HEX],
     r.seal.n = last.n + 1;
     memcpy(r.seal.before, last.hash, DIGEST_BYTES);
     head[0] = '\0';
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(
-            db, "SELECT coalesce(seal, 0), " ROW " FROM attempt ORDER BY 1", -1,
-            &r.rows, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(
-            db, "SELECT seal, " CHECKPOINT " FROM checkpoint ORDER BY 1", -1,
-            &r.checkpoints, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && rc == SQLITE_OK; i++) {
+        struct kind *kind = &r.kinds[i];
+
+        rc = sqlite3_prepare_v2(db, kinds[i].sql, -1, &kind->stmt, NULL);
+        kind->add = kinds[i].add;
+        kind->rc = rc == SQLITE_OK ? sqlite3_step(kind->stmt) : rc;
+    }
     if (rc == SQLITE_OK)
         rc = read_chain(&r, db);
     if (rc == SQLITE_OK && r.seal.n > 1)
         digest_text(r.seal.before, head);
-    sqlite3_finalize(r.rows);
-    sqlite3_finalize(r.checkpoints);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        sqlite3_finalize(r.kinds[i].stmt);
     seal_fini(&r.seal);
     return rc;
 }

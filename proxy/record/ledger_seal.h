@@ -1,8 +1,10 @@
 /*
  * ledger_seal.h - a chain of hashes over what was spent.
  *
- * Each batch of attempts gets a number and a seal: SHA-256 of the seal before
- * it, its number, and its rows' own hashes in ascending order. Who changes,
+ * Each batch gets a number and a seal: SHA-256 of the seal before it, its
+ * number, and the hashes of what it holds in ascending order: one of all its
+ * receipts, one after the other in the order of their ids, and one of each
+ * attempt that a restart found, or that an older bijia wrote. Who changes,
  * adds or removes a row later breaks the chain from there on; who keeps the
  * last seal elsewhere (`ledger verify` tells it) can prove all before it.
  */
@@ -17,14 +19,15 @@
 #include "base/attr.h"
 #include "base/digest.h"
 #include "base/money.h"
-
-#include "record/ledger_rows.h"
+#include "base/slice.h"
 
 struct seal {
     int64_t n; /* of the batch under way, from 1 */
     unsigned char before[DIGEST_BYTES], now[DIGEST_BYTES];
     unsigned char (*rows)[DIGEST_BYTES];
-    size_t n_rows, room;
+    size_t n_rows, room; /* of the hashes */
+    struct sha256 receipts;
+    size_t n_receipts; /* in it */
     sqlite3_stmt *add;
 };
 
@@ -35,9 +38,8 @@ void seal_fini(struct seal *s);
 
 /* A transaction begins: looks up where the chain ends if `again`. */
 int seal_begin(struct seal *s, bool again) MUST_CHECK;
-/* A row by its first `n` columns. */
-void seal_add(struct seal *s, const struct cell cells[], size_t n);
-void seal_take_back(struct seal *s); /* the last that was added */
+/* In the order of their ids. */
+void seal_add_receipt(struct seal *s, struct slice id, struct slice body);
 /* Before the commit: writes the seal, if rows were added. */
 int seal_close(struct seal *s) MUST_CHECK;
 void seal_committed(struct seal *s);

@@ -142,8 +142,10 @@ static bool count(struct verifying *v, const char *sql, int64_t *out)
 static const char *const checks[] = {
     "SELECT 'the file: ' || integrity_check FROM pragma_integrity_check "
     "WHERE integrity_check <> 'ok'",
-    "SELECT 'attempt ' || id || ' belongs to no exchange' FROM attempt WHERE "
-    "exchange_id NOT IN (SELECT id FROM exchange)",
+    "SELECT 'attempt ' || id || ' belongs to no exchange' FROM attempt_row "
+    "WHERE exchange_id NOT IN (SELECT id FROM exchange_row)",
+    "SELECT 'receipt ' || id || ' cannot be read' FROM receipt WHERE NOT "
+    "json_valid(body)",
     "WITH x AS MATERIALIZED (SELECT team, currency, sum(cost_nanos) AS nanos "
     "FROM exchange GROUP BY team, currency) SELECT 'the account of team ' || "
     "a.team || ' holds ' || a.spent_nanos || ' nanos of ' || a.currency || ', "

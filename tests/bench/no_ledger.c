@@ -26,11 +26,11 @@ int ledger_put(struct ledger *l)
     return 0;
 }
 
-uint32_t ledger_fresh(const struct ledger *l, size_t i)
+bool ledger_fresh(const struct ledger *l, size_t i)
 {
     (void)l;
     (void)i;
-    return UINT32_MAX;
+    return true;
 }
 
 int ledger_move(struct ledger *l, struct account_plan *plan)

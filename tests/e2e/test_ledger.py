@@ -111,11 +111,16 @@ def test_it_is_copied_checked_and_told_while_it_is_written(start, sim):
 
 
 @pytest.mark.parametrize("change", [
-    "UPDATE attempt SET cost_nanos = cost_nanos - 1 WHERE id = (SELECT max(id) FROM attempt)",
-    "DELETE FROM attempt WHERE id = (SELECT min(id) FROM attempt)",
-    "UPDATE attempt SET model = 'another' WHERE id = (SELECT min(id) FROM attempt)",
+    "UPDATE receipt SET body = json_set(body, '$[20][0][13]', (body->>'$[20][0][13]') - 1)"
+    " WHERE id = (SELECT max(id) FROM receipt)",
+    "DELETE FROM receipt WHERE id = (SELECT min(id) FROM receipt)",
+    "UPDATE receipt SET body = json_set(body, '$[20][0][2]', 'another') WHERE id = (SELECT min(id) FROM receipt)",
+    "UPDATE receipt SET id = replace(id, '0', '1') WHERE id = (SELECT max(id) FROM receipt)",
+    "UPDATE receipt SET seal = seal - 1 WHERE id = (SELECT max(id) FROM receipt)",
+    "UPDATE receipt SET body = body || ' ' WHERE id = (SELECT max(id) FROM receipt)",
     "DELETE FROM seal WHERE n = (SELECT min(n) FROM seal)",
-    "UPDATE exchange SET cost_nanos = cost_nanos + 1 WHERE id = (SELECT max(id) FROM exchange)",
+    "UPDATE receipt SET body = json_set(body, '$[13]', (body->>'$[13]') + 1)"
+    " WHERE id = (SELECT max(id) FROM receipt)",
     "UPDATE account SET spent_nanos = 0, covered_nanos = 0",
 ])
 def test_a_changed_row_is_found(start, sim, change):

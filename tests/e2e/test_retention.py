@@ -1,5 +1,6 @@
 """Old rows of the ledger go; what budgets have spent, and the proof of it, stay."""
 import json
+import os
 import sqlite3
 import time
 
@@ -80,19 +81,32 @@ def test_what_is_young_stays(proxy, words):
     assert done.returncode == 2 and "usage: bijia ledger" in done.stderr
 
 
-def test_a_ledger_of_an_older_bijia_is_read_and_taken_over(start, sim):
+OLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "ledger", "version-3.sql")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_ledger_of_an_older_bijia_is_read_and_taken_over(start, sim, version):
     proxy = start()
-    assert ask(proxy).status == 200
     proxy.stop()
-    db = sqlite3.connect(proxy.path("state", "ledger.db"))
-    for table in ("warning", "limited", "checkpoint"):
-        db.execute("DROP TABLE " + table)
-    db.execute("PRAGMA user_version = 2")
+    path = proxy.path("state", "ledger.db")
+    for name in os.listdir(os.path.dirname(path)):
+        if name.startswith("ledger.db"):
+            os.unlink(proxy.path("state", name))
+    db = sqlite3.connect(path)
+    with open(OLDER, encoding="utf-8") as file:
+        db.executescript(file.read())
+    if version == 2:
+        for table in ("warning", "limited", "checkpoint"):
+            db.execute("DROP TABLE " + table)
+        db.execute("PRAGMA user_version = 2")
     db.commit()
     db.close()
     verified(proxy)
-    assert json.loads(proxy.run("report", "--json").stdout)["total"]["requests"] == 1
+    told = json.loads(proxy.run("report", "--json", "--from", "2026-01-01").stdout)["total"]
+    assert told["requests"] == told["attempts"] == 4
     proxy.start()
     assert ask(proxy).status == 200
     proxy.stop()
-    assert "2 attempts" in verified(proxy)
+    assert "5 attempts" in verified(proxy)
+    lines = proxy.run("ledger", "export", "--jsonl").stdout.splitlines()
+    assert [json.loads(line)["fault"] for line in lines] == ["recovered"] * 3 + ["none"] * 2

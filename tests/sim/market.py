@@ -317,8 +317,8 @@ class Proxy:
                              uri=True)
         db.row_factory = sqlite3.Row
         try:
-            names = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' "
-                                              "AND name NOT LIKE 'sqlite_%'")]
+            names = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type IN "
+                                              "('table', 'view') AND name NOT LIKE 'sqlite_%'")]
             rows = {name: [dict(r) for r in db.execute('SELECT * FROM "%s"' % name)]
                     for name in names if table in (None, name)}
         finally:

@@ -22,6 +22,23 @@ static void sha256_gives_the_standards_answers(void **state)
 }
 
 /* RFC 4231, cases 2 and 6. */
+static void pieces_hash_as_the_whole_does(void **state)
+{
+    unsigned char whole[DIGEST_BYTES], pieces[DIGEST_BYTES];
+    char text[200];
+    struct sha256 s;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    digest_sha256(whole, (struct slice){text, sizeof(text)});
+    sha256_begin(&s);
+    sha256_add(&s, (struct slice){text, 3});
+    sha256_add(&s, (struct slice){text, 0});
+    sha256_add(&s, (struct slice){text, sizeof(text) - 3});
+    sha256_end(&s, pieces);
+    assert_true(digest_equal(whole, pieces));
+}
+
 static void hmac_gives_the_standards_answers(void **state)
 {
     unsigned char digest[DIGEST_BYTES];
@@ -97,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_standards_answers),
+        cmocka_unit_test(pieces_hash_as_the_whole_does),
         cmocka_unit_test(hmac_gives_the_standards_answers),
         cmocka_unit_test(crc32_gives_the_standards_answer),
         cmocka_unit_test(crc32_agrees_with_its_definition),

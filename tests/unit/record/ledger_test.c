@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "record/ledger_report.h"
+#include "record/ledger_tool.h"
 #include "unit/record/faulty_vfs.h"
 #include "unit/record/world.h"
 
@@ -125,6 +127,29 @@ static void what_was_refused_early_has_no_names(void **state)
         1);
 }
 
+static void whatever_a_client_asked_for_is_read_back(void **state)
+{
+    struct bench *b = *state;
+    struct receipt r = receipt(b);
+
+    memset(r.asked, 1, sizeof(r.asked) - 1);
+    memcpy(r.asked, "\"\\\x7f\xe7\xa0\x94", 6);
+    r.n_attempts = RECEIPT_ATTEMPTS;
+    for (uint32_t i = 2; i < r.n_attempts; i++) {
+        r.attempts[i] = r.attempts[1];
+        receipt_id_new(r.attempts[i].id);
+    }
+    assert_int_equal(write_batch(b, &r, 1), 0);
+    assert_int_equal(
+        ledger_ask(b->dir, "SELECT count(*) FROM exchange WHERE asked = "
+                           "'\"\\' || char(0x7f, 0x7814) || "
+                           "substr(replace(hex(zeroblob(89)), '00', char(1)),"
+                           " 1)"),
+        1);
+    assert_int_equal(ledger_ask(b->dir, "SELECT max(n) FROM attempt"),
+                     RECEIPT_ATTEMPTS);
+}
+
 static void money_reaches_its_ends_exactly(void **state)
 {
     struct bench *b = *state;
@@ -213,7 +238,7 @@ static void rows_survive_a_restart(void **state)
     r = receipt(b);
     assert_int_equal(write_batch(b, &r, 1), 0);
     assert_int_equal(ledger_ask(b->dir, "SELECT count(*) FROM exchange"), 2);
-    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 3);
+    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 4);
 }
 
 /* The rows of what is on the disk, were the power cut now. */
@@ -452,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_receipt_is_an_exchange_with_its_attempts),
         TEST(what_was_refused_early_has_no_names),
+        TEST(whatever_a_client_asked_for_is_read_back),
         TEST(money_reaches_its_ends_exactly),
         TEST(a_batch_written_twice_counts_once),
         TEST(a_second_process_is_told_who_writes),
