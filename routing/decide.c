@@ -38,9 +38,10 @@ static int64_t scaled(int64_t tokens, int32_t ppm)
     return (int64_t)(product / PPM);
 }
 
-static struct usage expected_of(int64_t input, const struct offer *offer,
-                                const struct query *query,
-                                const struct offer_state *state)
+/* Field by field into a zeroed *out: a value built aside and copied whole
+ * would have to wait for its parts to be stored. */
+static void expect(struct usage *out, int64_t input, const struct offer *offer,
+                   const struct query *query, const struct offer_state *state)
 {
     int64_t output = state->output_tokens > 0 ? state->output_tokens
                                               : EXPECTED_OUTPUT_TOKENS;
@@ -55,21 +56,22 @@ static struct usage expected_of(int64_t input, const struct offer *offer,
         output = at_most(output, query->max_tokens);
     if (most > 0)
         output = at_most(output, most);
-    return (struct usage){
-        .input_tokens = input,
-        .cached_tokens = at_most(state->cached_tokens, input),
-        .output_tokens = output * n,
-        .tier = query->tier,
-        .thinks = (query->needs & NEED_THINKING) || offer->conf->always_thinks,
-        .estimated = true,
-    };
+    out->input_tokens = input;
+    out->cached_tokens = at_most(state->cached_tokens, input);
+    out->output_tokens = output * n;
+    out->tier = query->tier;
+    out->thinks = (query->needs & NEED_THINKING) || offer->conf->always_thinks;
+    out->estimated = true;
 }
 
 struct usage usage_expected(const struct offer *offer,
                             const struct query *query,
                             const struct offer_state *state)
 {
-    return expected_of(estimate(offer, query), offer, query, state);
+    struct usage usage = {0};
+
+    expect(&usage, estimate(offer, query), offer, query, state);
+    return usage;
 }
 
 /* The estimate of one tokenizer family; neighbours share it. */
@@ -90,7 +92,7 @@ static void judge(struct verdict *out, struct sifting *s,
         counted->family = s->offer->vendor->tokenizer;
         counted->tokens = estimate(s->offer, s->query);
     }
-    out->expected = expected_of(counted->tokens, s->offer, s->query, &s->state);
+    expect(&out->expected, counted->tokens, s->offer, s->query, &s->state);
     s->expected_input = out->expected.input_tokens;
     s->priced = price_new(&out->cost, &out->expected, s->offer, moment,
                           s->state.quota_left);
@@ -123,7 +125,8 @@ static bool stands_before(const struct verdict *v,
     return strcmp(v[a->at].offer->name, v[b->at].offer->name) < 0;
 }
 
-/* Merges the sorted runs [0, half) and [half, n) of `from` into `to`. */
+/* Merges the sorted runs [0, half) and [half, n) of `from` into `to`. Which
+ * comes next nobody can foresee: it is reckoned, not branched on. */
 static void merge(const struct verdict *v, struct place_in_line *to,
                   const struct place_in_line *from, size_t half, size_t n)
 {
@@ -132,10 +135,16 @@ static void merge(const struct verdict *v, struct place_in_line *to,
     if (half == n || stands_before(v, &from[half - 1], &from[half]))
         left = half; /* in order already */
     else
-        while (left < half && right < n)
-            to[i++] = stands_before(v, &from[right], &from[left])
-                          ? from[right++]
-                          : from[left++];
+        while (left < half && right < n) {
+            int64_t a = from[left].nanos, b = from[right].nanos;
+            size_t takes_right =
+                b < a ||
+                (b == a && stands_before(v, &from[right], &from[left]));
+
+            to[i++] = from[left + (right - left) * takes_right];
+            right += takes_right;
+            left += 1 - takes_right;
+        }
     if (i == 0)
         memcpy(to, from, n * sizeof(*to));
     else if (left < half)
@@ -293,6 +302,23 @@ static int64_t risk_of(const struct offer_state *state, int64_t second_nanos)
                      PPM);
 }
 
+/* What the next offers will need: all of it is more than the nearest cache
+ * holds. */
+static void fetch(struct offer_set set, size_t i)
+{
+    const size_t ahead = 4, rows_ahead = 2, line = 64;
+    const char *offer;
+
+    if (i + ahead >= set.n)
+        return;
+    offer = (const char *)set.offers[i + ahead];
+    __builtin_prefetch(offer);
+    __builtin_prefetch(offer + line);
+    __builtin_prefetch(offer + 2 * line);
+    __builtin_prefetch(set.offers[i + rows_ahead]->rows);
+    __builtin_prefetch(set.offers[i + rows_ahead]->conf);
+}
+
 static void judge_all(struct decision *out, const struct snapshot *snapshot,
                       const struct query *query,
                       const struct conditions *conditions, struct offer_set set)
@@ -309,6 +335,7 @@ static void judge_all(struct decision *out, const struct snapshot *snapshot,
     for (size_t i = 0; i < set.n; i++) {
         struct verdict *v = &out->verdicts[i];
 
+        fetch(set, i);
         sifting.offer = set.offers[i];
         sifting.state = (struct offer_state){0};
         judge(v, &sifting, conditions, &counted, &moment);

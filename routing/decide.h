@@ -92,7 +92,7 @@ struct verdict {
     enum why why;
     const char *refusal; /* with WHY_CANNOT_SAY */
     struct usage expected;
-    struct cost cost;      /* expected, in the offer's own currency */
+    struct cost_sum cost;  /* expected, in the offer's own currency */
     struct money compared; /* the same in the snapshot's currency */
     bool comparable;       /* else `compared` is 0 and means nothing */
     int32_t latency_ms;

@@ -178,6 +178,14 @@ int learnt_family(const struct offer *offer)
     return family < 0 || family >= OUTLOOK_FAMILIES ? 0 : family;
 }
 
+/* What the next one to be looked at will need: they come in order. */
+static void fetch(const struct offer_learnt *v)
+{
+    __builtin_prefetch(&v->ttl);
+    __builtin_prefetch(&v->weight);
+    __builtin_prefetch(&v->verbosity);
+}
+
 void learnt_look(const struct outlook *o, const struct offer *offer,
                  struct offer_state *out)
 {
@@ -188,6 +196,7 @@ void learnt_look(const struct outlook *o, const struct offer *offer,
     if (number == LEARNT_NOBODY)
         return;
     v = &o->l->offers[number];
+    fetch(&o->l->offers[o->numbers[offer->index + 1] % LEARNT_OFFERS]);
     input = size_input(o, v, learnt_family(offer));
     said = size_output(o, v, input);
     out->input_tokens = (int64_t)(input + .5F);

@@ -71,16 +71,17 @@ static int64_t rate_of(const struct cost *c, enum cost_part part)
     return 0;
 }
 
-static struct money storage(const struct cost *c)
+static struct money storage(const struct price_row *row, int64_t tokens,
+                            int64_t ms)
 {
-    __int128 token_ms = (__int128)clamp(c->stored_tokens, stored_tokens_most) *
-                        clamp(c->stored_ms, stored_ms_most);
-    __int128 sum = token_ms * c->row->storage.nanos_per_mtok;
+    __int128 token_ms =
+        (__int128)clamp(tokens, stored_tokens_most) * clamp(ms, stored_ms_most);
+    __int128 sum = token_ms * row->storage.nanos_per_mtok;
     __int128 unit = (__int128)HOUR_MS * TOKENS_PER_MTOK;
     __int128 nanos = (sum + unit / 2) / unit;
 
     return (struct money){nanos > INT64_MAX ? INT64_MAX : (int64_t)nanos,
-                          c->row->currency};
+                          row->currency};
 }
 
 static __int128 times(int64_t tokens, struct rate rate)
@@ -88,42 +89,77 @@ static __int128 times(int64_t tokens, struct rate rate)
     return (__int128)tokens * rate.nanos_per_mtok;
 }
 
-static __int128 rated(const struct cost *c)
+static struct rate cached_rate(const struct price_row *row,
+                               const struct usage *usage)
 {
-    const struct price_row *row = c->row;
-    const int64_t *tokens = c->tokens;
+    return usage->marked ? row->cached_marked : row->cached;
+}
 
+static __int128 rated(const int64_t tokens[COST_RATED],
+                      const struct price_row *row, const struct usage *usage)
+{
     return times(tokens[COST_INPUT], row->input) +
-           times(tokens[COST_CACHED], c->cached) +
+           times(tokens[COST_CACHED], cached_rate(row, usage)) +
            times(tokens[COST_CACHE_WRITE], row->cache_write) +
            times(tokens[COST_CACHE_WRITE_1H], row->cache_write_1h) +
            times(tokens[COST_OUTPUT], row->output) +
            times(tokens[COST_THINKING], row->thinking);
 }
 
+static int64_t factor_of(const struct price_row *row, const struct usage *usage)
+{
+    return row->factors ? row->factors[usage->tier] : (int64_t)NANOS_PER_UNIT;
+}
+
+static bool stores(const struct price_row *row, const struct usage *usage)
+{
+    return usage->stored_ms > 0 && row->storage.nanos_per_mtok > 0;
+}
+
 /* The sum cannot overflow: input and output are at most 2^63 - 1 tokens, each
  * token stands in one part, and so does each rate below 2^63. */
-static void bill(struct cost *out, const struct price_row *row,
-                 const struct usage *usage, int64_t quota_left)
+static inline void add_up(struct cost_sum *out, int64_t tokens[COST_RATED],
+                          const struct price_row *row,
+                          const struct usage *usage, int64_t quota_left)
 {
     out->row = row;
-    out->cached = usage->marked ? row->cached_marked : row->cached;
-    out->tier = usage->tier;
-    out->factor_nanos =
-        row->factors ? row->factors[usage->tier] : (int64_t)NANOS_PER_UNIT;
-    share_out(out->tokens, usage);
-    if (quota_left > 0)
-        out->quota_tokens = cover(out->tokens, quota_left);
-    out->total =
-        money_of_sum_times(rated(out), out->factor_nanos, row->currency);
-    if (usage->stored_ms > 0 && row->storage.nanos_per_mtok > 0) {
-        out->stored_tokens = usage->stored_tokens;
-        out->stored_ms = usage->stored_ms;
-        out->total = money_add(out->total, storage(out));
-    }
+    share_out(tokens, usage);
+    out->quota_tokens = quota_left > 0 ? cover(tokens, quota_left) : 0;
+    out->total = money_of_sum_times(rated(tokens, row, usage),
+                                    factor_of(row, usage), row->currency);
+    if (stores(row, usage))
+        out->total = money_add(
+            out->total, storage(row, usage->stored_tokens, usage->stored_ms));
     if (row->fee_nanos > 0)
         out->total = money_add(out->total,
                                (struct money){row->fee_nanos, row->currency});
+}
+
+static void bill(struct cost *out, const struct price_row *row,
+                 const struct usage *usage, int64_t quota_left)
+{
+    struct cost_sum sum;
+
+    add_up(&sum, out->tokens, row, usage, quota_left);
+    out->row = row;
+    out->cached = cached_rate(row, usage);
+    out->total = sum.total;
+    out->quota_tokens = sum.quota_tokens;
+    out->tier = usage->tier;
+    out->factor_nanos = factor_of(row, usage);
+    if (stores(row, usage)) {
+        out->stored_tokens = usage->stored_tokens;
+        out->stored_ms = usage->stored_ms;
+    }
+}
+
+/* What a quota took it takes again, if that is all it has. */
+void cost_of_sum(struct cost *out, const struct cost_sum *sum,
+                 const struct usage *usage)
+{
+    *out = (struct cost){.row = NULL};
+    if (sum->row)
+        bill(out, sum->row, usage, sum->quota_tokens);
 }
 
 static bool thinks(const struct usage *usage)
@@ -217,17 +253,20 @@ void price_expect(struct usage *usage, const struct offer *offer,
 }
 
 /* What is expected of caches does not change which row holds. */
-bool price_new(struct cost *out, struct usage *usage, const struct offer *offer,
-               struct moment *moment, int64_t quota_left)
+bool price_new(struct cost_sum *out, struct usage *usage,
+               const struct offer *offer, struct moment *moment,
+               int64_t quota_left)
 {
     const struct price_row *row = price_row_in(offer, moment, usage);
+    int64_t tokens[COST_RATED];
 
-    *out = (struct cost){.row = NULL};
-    if (!row)
+    if (!row) {
+        *out = (struct cost_sum){.row = NULL};
         return false;
+    }
     if (offer->caches)
         expect(usage, row);
-    bill(out, row, usage, quota_left);
+    add_up(out, tokens, row, usage, quota_left);
     return true;
 }
 
@@ -236,7 +275,7 @@ struct money cost_part(const struct cost *c, enum cost_part part)
     enum currency currency = c->row->currency;
 
     switch (part) {
-    case COST_STORAGE: return storage(c);
+    case COST_STORAGE: return storage(c->row, c->stored_tokens, c->stored_ms);
     case COST_FEE: return (struct money){c->row->fee_nanos, currency};
     case COST_INPUT:
     case COST_CACHED:

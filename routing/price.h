@@ -41,6 +41,17 @@ struct cost {
     bool beyond; /* of price_bill: no row holds, this one is the nearest */
 };
 
+/* The little of it that decisions go by: their offers are many. */
+struct cost_sum {
+    struct money total;
+    const struct price_row *row;
+    int64_t quota_tokens;
+};
+
+/* The rest, for the usage of which it is the sum. */
+void cost_of_sum(struct cost *out, const struct cost_sum *sum,
+                 const struct usage *usage);
+
 /*
  * Each token is billed once: what was neither read from the cache nor
  * written to it at the input rate, what was not thinking at the output rate.
@@ -82,8 +93,9 @@ void price_expect(struct usage *usage, const struct offer *offer,
 const struct price_row *price_row_in(const struct offer *offer,
                                      struct moment *moment,
                                      const struct usage *usage);
-bool price_new(struct cost *out, struct usage *usage, const struct offer *offer,
-               struct moment *moment, int64_t quota_left) MUST_CHECK;
+bool price_new(struct cost_sum *out, struct usage *usage,
+               const struct offer *offer, struct moment *moment,
+               int64_t quota_left) MUST_CHECK;
 
 /* One part of a cost, rounded for itself: to show. */
 struct money cost_part(const struct cost *cost, enum cost_part part);

@@ -64,6 +64,7 @@ static void add_verdict(cJSON *list, const struct verdict *v, uint32_t rank)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON *tokens;
+    struct cost cost;
 
     if (!o || !cJSON_AddItemToArray(list, o))
         fatal("out of memory writing JSON");
@@ -88,7 +89,8 @@ static void add_verdict(cJSON *list, const struct verdict *v, uint32_t rank)
         add_count(o, "ahead_nanos", v->ahead);
     if (!v->cost.row)
         return;
-    add_cost(o, &v->cost);
+    cost_of_sum(&cost, &v->cost, &v->expected);
+    add_cost(o, &cost);
     if (v->comparable)
         add_money(o, "compared", v->compared);
 }

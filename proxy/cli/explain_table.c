@@ -78,10 +78,13 @@ static void print_rows(FILE *to, const struct table *t, size_t n_columns)
 /* Which parts does any listed offer bill? */
 static void find_parts(bool billed[COST_PARTS], const struct decision *d)
 {
-    for (uint32_t i = 0; i < d->n_listed; i++)
-        for (int p = 0; p < COST_PARTS && d->verdicts[i].cost.row; p++)
-            billed[p] |=
-                cost_part(&d->verdicts[i].cost, (enum cost_part)p).nanos > 0;
+    for (uint32_t i = 0; i < d->n_listed; i++) {
+        struct cost cost;
+
+        cost_of_sum(&cost, &d->verdicts[i].cost, &d->verdicts[i].expected);
+        for (int p = 0; p < COST_PARTS && cost.row; p++)
+            billed[p] |= cost_part(&cost, (enum cost_part)p).nanos > 0;
+    }
     billed[COST_INPUT] = billed[COST_OUTPUT] = true;
 }
 
@@ -91,16 +94,18 @@ static void add_cost(struct table *t, const struct verdict *v,
 {
     char *rule = arena_alloc(t->arena, PRICE_RULE_TEXT);
     bool known = v->cost.row != NULL;
+    struct cost cost;
 
+    cost_of_sum(&cost, &v->cost, &v->expected);
     for (int p = 0; p < COST_PARTS; p++)
         if (billed[p] && known)
-            add_money(t, cost_part(&v->cost, (enum cost_part)p), false);
+            add_money(t, cost_part(&cost, (enum cost_part)p), false);
         else if (billed[p])
             add_cell(t, "?");
     if (known) {
         add_money(t, v->cost.total, true);
         add_money(t, v->compared, true);
-        add_cell(t, price_rule(&v->cost, rule));
+        add_cell(t, price_rule(&cost, rule));
         return;
     }
     add_cell(t, "?");

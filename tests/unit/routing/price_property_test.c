@@ -123,6 +123,19 @@ static void look(const void *self, const struct offer *offer,
     (void)offer;
 }
 
+static void assert_same_cost(const struct cost *a, const struct cost *b)
+{
+    assert_ptr_equal(a->row, b->row);
+    assert_int_equal(a->total.nanos, b->total.nanos);
+    assert_int_equal(a->total.currency, b->total.currency);
+    assert_int_equal(a->quota_tokens, b->quota_tokens);
+    assert_int_equal(a->stored_tokens, b->stored_tokens);
+    assert_int_equal(a->stored_ms, b->stored_ms);
+    assert_int_equal(a->factor_nanos, b->factor_nanos);
+    assert_int_equal(a->tier, b->tier);
+    assert_memory_equal(a->tokens, b->tokens, sizeof(a->tokens));
+}
+
 /* What a decision reckons is what the bill says, if the usage is as
  * expected. */
 static void the_cost_expected_is_the_cost_billed_at_the_same_usage(void **state)
@@ -154,13 +167,15 @@ static void the_cost_expected_is_the_cost_billed_at_the_same_usage(void **state)
             assert_int_equal(d.n_verdicts, 2 * MODELS);
             for (uint32_t k = 0; k < d.n_listed; k++) {
                 const struct verdict *v = &d.verdicts[k];
-                struct cost bill;
+                struct cost bill, again;
 
                 assert_true(price_bill(&bill, v->offer, c.now_unix_ms,
                                        &v->expected, world.quota_left));
                 assert_false(bill.beyond);
                 assert_int_equal(bill.total.nanos, v->cost.total.nanos);
                 assert_ptr_equal(bill.row, v->cost.row);
+                cost_of_sum(&again, &v->cost, &v->expected);
+                assert_same_cost(&bill, &again);
                 assert_true(k == 0 || d.verdicts[k - 1].compared.nanos <=
                                           v->compared.nanos);
                 priced++;
