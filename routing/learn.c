@@ -4,7 +4,7 @@
 
 #include "routing/learn_parts.h"
 
-static const uint64_t magic_word = UINT64_C(0x33616e7261656a62);
+static const uint64_t magic_word = UINT64_C(0x34616e7261656a62);
 
 const struct learnt_limits learnt_limits_small = {
     .blocks = 1 << 16,
@@ -97,6 +97,7 @@ static void take_rules(struct offer_learnt *v, const struct conf_cache *c)
     v->least = (uint32_t)c->least_tokens;
     if (!v->ttl_known && v->least == 0)
         v->least = usual_least;
+    v->least -= v->least / 32; /* it may count a little more than we do */
     v->units = c->whole_units;
 }
 
@@ -233,8 +234,6 @@ struct lesson *learnt_sent(struct learnt *l, struct outlook *o,
         .input = o->input,
         .depth = o->depth[number],
         .n = o->query->n,
-        .answer = o->answer,
-        .answer_seen = o->answer_seen,
         .premium = o->premium,
         .expected_input = v->expected.input_tokens,
         .expected_output = v->expected.output_tokens,
@@ -264,10 +263,12 @@ static void learn_cache(struct offer_learnt *v, const struct lesson *x,
 void learnt_answered(struct learnt *l, const struct lesson *x,
                      const struct usage *usage, int64_t nanos)
 {
+    const float keep = .9999F;
     struct offer_learnt *v = &l->offers[x->number];
 
-    l->spent += (float)nanos;
-    l->explored += (float)x->premium;
+    l->spent = l->spent * keep + (float)nanos;
+    l->explored = l->explored * keep + (float)x->premium;
+    l->answers = l->answers * keep + 1;
     rivals_learn(l, x, usage, (double)nanos);
     learn_cache(v, x, usage);
     size_learn(l, x, v, usage);
@@ -288,6 +289,10 @@ static bool has_sound_indices(struct learnt *l)
     for (uint32_t i = 0; i < l->limits.tails; i++)
         if (!tail_is_sound(&tails[i]))
             return false;
+    for (int i = 0; i < SAID; i++)
+        for (int k = 0; k < SAID_OFFERS; k++)
+            if (l->said[i].offers[k] >= LEARNT_OFFERS)
+                return false;
     for (int i = 0; i < CLASSES; i++) {
         if (l->kinds[i].n_offers > LEARNT_RIVALS)
             return false;

@@ -22,6 +22,8 @@ enum {
     CONTEXTS = 4096,
     CONTEXT_LEVELS = 4,
     CLASSES = 512,
+    SAID = 512,
+    SAID_OFFERS = 12,
     OFFER_NAME = 120,
     AGE_BINS = 6,
 };
@@ -56,7 +58,8 @@ struct tail {        /* a request, until it goes on or is forgotten */
     uint16_t blocks;
     uint64_t kind_key; /* of the conversation, as it began */
     uint8_t turn, size, growth, gap, kind;
-    bool waits, looks; /* ahead; else it follows its kind's leader */
+    uint8_t went; /* the bin in which it went on; see learn_return.c */
+    bool looks;   /* ahead; else it follows its kind's leader */
 };
 
 enum {
@@ -97,9 +100,9 @@ struct offer_learnt {
     /* tokens true to estimated, by class, and how sure */
     float weight[TOKEN_CLASSES], doubt[TOKEN_CLASSES];
     uint32_t counted;
-    /* answers, against what others would have said */
-    float said, expected;
-    float verbosity; /* what comes of these */
+    /* how much longer its answers are than others' to the same, as a
+     * logarithm; how many comparisons that rests on; the factor */
+    float talk, compared, verbosity;
     uint32_t answers;
 };
 
@@ -107,8 +110,15 @@ struct context {
     uint64_t key;
     uint32_t last;
     float mean, spread, n;
-    float share; /* of the answers: by the offer that gave most */
-    uint16_t most;
+};
+
+/* To one kind of request, by offer: how many answers, and the mean logarithm
+ * of their lengths. The first that has none ends the list. */
+struct said {
+    uint64_t key;
+    uint32_t last;
+    uint16_t offers[SAID_OFFERS];
+    float n[SAID_OFFERS], log[SAID_OFFERS];
 };
 
 /* --- rivals --- */
@@ -131,12 +141,13 @@ struct learnt {
     uint64_t key[2]; /* of the names of prompts; random */
     struct learnt_limits limits;
     uint64_t blocks_at, tails_at;
-    uint32_t n_offers, refreshed; /* the last whose verbosity was */
-    float said, expected;         /* answers of all offers, fading */
-    float spent, explored;        /* nanos, fading: for exploration's budget */
+    uint32_t n_offers;
+    float spent, explored; /* nanos, fading: for exploration's budget */
+    float answers;         /* that were paid so, fading alike */
     struct returns returns;
     struct offer_learnt offers[LEARNT_OFFERS];
     struct context contexts[CONTEXTS];
+    struct said said[SAID];
     struct kind kinds[CLASSES];
 };
 
@@ -204,7 +215,6 @@ struct lesson {
     int64_t n; /* choices */
     float split[TOKEN_CLASSES];
     uint64_t contexts[CONTEXT_LEVELS];
-    float answer, answer_seen;
     double premium;
     /* what the rivals alone would have cost: for the prompt, for the answer */
     uint64_t kind_key, wide_key;

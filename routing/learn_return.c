@@ -1,8 +1,10 @@
 /*
  * Does a conversation go on, and when? Each request leaves a tail; time after
  * it is cut into bins, and in each bin in which it still waits it either goes
- * on or does not: one trial of a logistic model. So what has not ended yet
- * counts for as long as it has waited, neither more nor less.
+ * on or does not: one trial of a logistic model, made once the bin is over,
+ * whatever its end. (Those that went on are known sooner than those that did
+ * not: to count them at once would promise too much.) So what has not ended
+ * yet counts for as long as it has waited, neither more nor less.
  */
 #include <math.h>
 #include <string.h>
@@ -15,14 +17,43 @@ static const uint32_t edges[RETURN_BINS] = {/* ticks */
 
 enum {
     FEATURES = 6,
+    LATE = 4, /* the first bin of those that share weights as late ones */
+    WAITS = RETURN_BINS, /* tail.went: it has not gone on */
+    COUNTS_NOT,          /* nothing can tell whether it does */
+    TURNS_AT = RETURN_BINS,
+    SIZES_AT = TURNS_AT + 2 * RETURN_TURNS,
+    GROWTHS_AT = SIZES_AT + 2 * RETURN_SIZES,
+    GAPS_AT = GROWTHS_AT + 2 * RETURN_GROWTHS,
+    KINDS_AT = GAPS_AT + RETURN_GAPS * RETURN_BINS,
 };
+
+/* Where nothing is known: as people chat (Mooncake's conversation trace, FAST
+ * 2025). The more turns there were, the likelier one more; and it comes about
+ * as soon as the last one did. */
+static void begin_as_chats(struct returns *r)
+{
+    static const float first[RETURN_BINS] = {-5,    -4,    -2.8F, -2.7F,
+                                             -2.6F, -2.7F, -2.8F};
+    const float turn = .12F, same = .5F, sooner = -.25F;
+
+    for (int j = 0; j < RETURN_BINS; j++) {
+        float *gaps = &r->weights[GAPS_AT + j];
+
+        r->weights[j] = first[j];
+        for (int last = 0; last < RETURN_BINS; last++)
+            gaps[(1 + last) * RETURN_BINS] = last == j      ? same
+                                             : last > j + 2 ? sooner
+                                                            : 0;
+    }
+    for (int t = 0; t < 2 * RETURN_TURNS; t++)
+        r->weights[TURNS_AT + t] = turn * (float)(t % RETURN_TURNS);
+}
 
 void returns_init(struct returns *r)
 {
-    const float first = -3.2F, growth = 600;
+    const float growth = 600;
 
-    for (int j = 0; j < RETURN_BINS; j++)
-        r->weights[j] = first;
+    begin_as_chats(r);
     for (int t = 0; t < RETURN_TURNS; t++)
         r->growth[t] = growth;
     r->next = 1;
@@ -44,18 +75,14 @@ static int log2_bucket(float x, float from, int most)
 
 static void features(int at[FEATURES], const struct tail *t, int bin)
 {
-    int late = bin >= 3, base = RETURN_BINS;
+    int late = bin >= LATE;
 
     at[0] = bin;
-    at[1] = base + late * RETURN_TURNS + t->turn;
-    base += 2 * RETURN_TURNS;
-    at[2] = base + late * RETURN_SIZES + t->size;
-    base += 2 * RETURN_SIZES;
-    at[3] = base + late * RETURN_GROWTHS + t->growth;
-    base += 2 * RETURN_GROWTHS;
-    at[4] = base + t->gap * RETURN_BINS + bin;
-    base += RETURN_GAPS * RETURN_BINS;
-    at[5] = base + t->kind;
+    at[1] = TURNS_AT + late * RETURN_TURNS + t->turn;
+    at[2] = SIZES_AT + late * RETURN_SIZES + t->size;
+    at[3] = GROWTHS_AT + late * RETURN_GROWTHS + t->growth;
+    at[4] = GAPS_AT + t->gap * RETURN_BINS + bin;
+    at[5] = KINDS_AT + t->kind;
 }
 
 static float hazard_of(float z)
@@ -78,14 +105,13 @@ static float hazard(const struct returns *r, const struct tail *t, int bin)
 static void hazards(float out[RETURN_BINS], const struct returns *r,
                     const struct tail *t)
 {
-    const int late = 3;
     float shared = 0;
 
     for (int bin = 0; bin < RETURN_BINS; bin++) {
         int at[FEATURES];
 
         features(at, t, bin);
-        if (bin == 0 || bin == late)
+        if (bin == 0 || bin == LATE)
             shared = r->weights[at[1]] + r->weights[at[2]] + r->weights[at[3]] +
                      r->weights[at[5]];
         out[bin] = hazard_of(shared + r->weights[at[0]] + r->weights[at[4]]);
@@ -114,7 +140,8 @@ static int bin_of(uint32_t age)
     return bin;
 }
 
-/* Each tail that has outlived a bin has taught it. Bounded per request. */
+/* Each tail teaches each bin that it saw, once that is over. Bounded per
+ * request. */
 static void sweep(struct learnt *l, uint32_t now)
 {
     struct returns *r = &l->returns;
@@ -125,10 +152,10 @@ static void sweep(struct learnt *l, uint32_t now)
         for (int n = 0; n < 64 && r->swept[j] != r->next; n++) {
             struct tail *t = tail_at(l, r->swept[j]);
 
-            if (now - t->at < edges[j])
+            if (t->number == r->swept[j] && now - t->at < edges[j])
                 break;
-            if (t->number == r->swept[j] && t->waits)
-                trial(r, t, j, 0);
+            if (t->number == r->swept[j] && t->went <= WAITS && t->went >= j)
+                trial(r, t, j, t->went == j);
             r->swept[j]++;
         }
     }
@@ -176,6 +203,21 @@ static float grows(const struct returns *r, const struct tail *t)
     return (r->grows[t->kind] * n + r->growth[t->turn] * doubt) / (n + doubt);
 }
 
+static int likeliest(const struct chance *c)
+{
+    float most = 0, before = 0;
+    int bin = 0;
+
+    for (int j = 0; j < RETURN_BINS; j++) {
+        if (c->by[j] - before > most) {
+            most = c->by[j] - before;
+            bin = j;
+        }
+        before = c->by[j];
+    }
+    return bin;
+}
+
 static void expect(struct learnt *l, struct outlook *o)
 {
     const struct returns *r = &l->returns;
@@ -195,8 +237,7 @@ static void expect(struct learnt *l, struct outlook *o)
         if (t.turn + 1 < RETURN_TURNS)
             t.turn++;
         t.size = (uint8_t)log2_bucket(o->input_then[k + 1], 512, RETURN_SIZES);
-        if (t.gap == 0)
-            t.gap = 1 + RETURN_BINS / 2;
+        t.gap = (uint8_t)(1 + likeliest(&o->chance[k]));
     }
 }
 
@@ -218,7 +259,7 @@ void returns_look(struct learnt *l, struct outlook *o)
         .size = (uint8_t)log2_bucket((float)o->input, 512, RETURN_SIZES),
         .growth = RETURN_GROWTHS - 1,
         .kind = (uint8_t)(mix(o->contexts[2], 7) % RETURN_KINDS),
-        .waits = o->query->prefix.n > 0,
+        .went = o->query->prefix.n > 0 ? WAITS : COUNTS_NOT,
     };
     if (parent) {
         if (o->tail.input > parent->input)
@@ -240,14 +281,13 @@ void returns_start(struct learnt *l, struct outlook *o)
     struct tail *parent = o->parent;
 
     if (parent) {
-        int bin = bin_of(o->now - parent->at), t = parent->turn;
+        int t = parent->turn;
         float grown = o->tail.input > parent->input
                           ? (float)(o->tail.input - parent->input)
                           : 0;
 
-        if (parent->waits && bin < RETURN_BINS)
-            trial(r, parent, bin, 1);
-        parent->waits = false;
+        if (parent->went == WAITS)
+            parent->went = (uint8_t)bin_of(o->now - parent->at);
         if (r->growth_n[t] < slow)
             r->growth_n[t]++;
         r->growth[t] += (grown - r->growth[t]) / (r->growth_n[t] + 2);
@@ -270,20 +310,26 @@ bool tail_is_sound(const struct tail *t)
 {
     return t->turn < RETURN_TURNS && t->size < RETURN_SIZES &&
            t->growth < RETURN_GROWTHS && t->gap < RETURN_GAPS &&
-           t->kind < RETURN_KINDS;
+           t->kind < RETURN_KINDS && t->went <= COUNTS_NOT;
 }
 
+/* Within a bin it is as likely at any moment to come in the next one. */
 float chance_by(const struct chance *c, uint32_t ticks)
 {
-    float before = 0;
+    float before = 1; /* that it still waits */
     uint32_t from = 0;
 
     for (int j = 0; j < RETURN_BINS; j++) {
+        float waits = 1 - c->by[j];
+
         if (ticks < edges[j])
-            return before + (c->by[j] - before) * (float)(ticks - from) /
-                                (float)(edges[j] - from);
-        before = c->by[j];
+            return ticks == from
+                       ? 1 - before
+                       : 1 - before * powf(waits / before,
+                                           (float)(ticks - from) /
+                                               (float)(edges[j] - from));
+        before = waits;
         from = edges[j];
     }
-    return before;
+    return 1 - before;
 }

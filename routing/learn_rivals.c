@@ -232,7 +232,8 @@ static void learn_kind(struct kind *k, const struct lesson *x,
         k->n++;
 }
 
-/* A follower's bill is what following costs: no need to reckon it. */
+/* What the leader's requests were billed is reckoned again, too: on the way to
+ * a leader its cache is colder than it would be alone. */
 void rivals_learn(struct learnt *l, const struct lesson *x,
                   const struct usage *usage, double cost_nanos)
 {
@@ -245,7 +246,7 @@ void rivals_learn(struct learnt *l, const struct lesson *x,
         said = (double)usage->output_tokens / (double)x->expected_output;
     for (int i = 0; i < x->n_rivals; i++) {
         costs[i] = (float)cost_nanos;
-        if (x->prompt[i] >= 0 && (x->looks || x->rivals[i] != x->number))
+        if (x->prompt[i] >= 0)
             costs[i] = (float)((double)x->prompt[i] * counted +
                                (double)x->said[i] * said);
     }

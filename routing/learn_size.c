@@ -116,61 +116,94 @@ void size_look(struct learnt *l, struct outlook *o)
     o->answer_seen = n;
 }
 
-/* So many times what the others would say. Answers vary much: it takes ten to
- * be half sure; and who is asked what is no accident, so that what is close to
- * once may as well be once. */
-static float verbosity(const struct learnt *l, const struct offer_learnt *v)
+static struct said *said_to(struct learnt *l, uint64_t key, uint32_t now)
 {
-    const float doubt = 10, close = .12F;
-    float own = (v->said + doubt) / (v->expected + doubt);
-    float all = (l->said + doubt) / (l->expected + doubt);
-    float r = logf(clampf(own / all, .1F, 10));
+    struct said *set = &l->said[key % (SAID / 4) * 4], *s = set;
 
-    return expf(r * (1 - expf(-r * r / (close * close))));
-}
-
-/* An answer changes what is usual for all: each time some others are looked at
- * again, in turn. */
-static void refresh(struct learnt *l, struct offer_learnt *v)
-{
-    enum {
-        OTHERS = 8
-    };
-
-    v->verbosity = verbosity(l, v);
-    for (uint32_t i = 0; i < OTHERS && i < l->n_offers; i++) {
-        l->refreshed = l->refreshed + 1 < l->n_offers ? l->refreshed + 1 : 0;
-        v = &l->offers[l->refreshed];
-        v->verbosity = verbosity(l, v);
+    for (int i = 0; i < 4; i++) {
+        if (set[i].key == key)
+            return &set[i];
+        if (set[i].key == 0 ||
+            (s->key != 0 && now - set[i].last > now - s->last))
+            s = &set[i];
     }
+    *s = (struct said){.key = key};
+    return s;
 }
 
-/* How much an answer of the offer tells of it, rather than of what is asked:
- * little where it is the one who answers such. */
-static float telling(struct learnt *l, const struct lesson *o)
+/* Its place among those that have answered such; of too many the one that has
+ * said least makes room. */
+static int said_by(struct said *s, uint16_t offer)
 {
-    const float least = .2F;
-    const struct context *c = context_find(l, o->contexts[CONTEXT_LEVELS - 1]);
-    float others = c && c->most == o->number ? 1 - c->share : 1;
+    int at = 0;
 
-    return others < least ? least : others;
+    for (int i = 0; i < SAID_OFFERS; i++) {
+        if (s->n[i] > 0 && s->offers[i] == offer)
+            return i;
+        if (s->n[i] < s->n[at])
+            at = i;
+    }
+    s->offers[at] = offer;
+    s->n[at] = s->log[at] = 0;
+    return at;
 }
 
-static void note_answerer(struct context *c, uint16_t offer)
+/* What an offer said to one kind, against what the others would have said, by
+ * the mean logarithm: adds the difference, and how many comparisons it is
+ * worth. */
+static void differ(float *sum, float *worth, const struct learnt *l,
+                   const struct said *s, uint16_t offer)
 {
-    const float most = 64;
-    float n = c->n < most ? c->n : most;
+    float others = 0, n = 0, w;
+    int at = -1;
 
-    if (c->n <= 1) {
-        c->most = offer;
-        c->share = 1;
+    for (int i = 0; i < SAID_OFFERS && s->n[i] > 0; i++)
+        if (s->offers[i] == offer)
+            at = i;
+        else {
+            others += s->n[i] * (s->log[i] - l->offers[s->offers[i]].talk);
+            n += s->n[i];
+        }
+    if (at < 0 || n <= 0)
         return;
-    }
-    c->share += ((c->most == offer ? 1 : 0) - c->share) / n;
-    if (c->share < .5F) {
-        c->most = offer;
-        c->share = 1 - c->share;
-    }
+    w = s->n[at] * n / (s->n[at] + n);
+    *sum += w * (s->log[at] - others / n);
+    *worth += w;
+}
+
+/* How much an offer talks shows only beside others that are asked the same.
+ * Answers vary much, and most offers talk alike: it takes ten comparisons to
+ * be half sure. */
+static void compare(struct learnt *l, uint16_t offer)
+{
+    const float doubt = 10, most = 2;
+    struct offer_learnt *v = &l->offers[offer];
+    float sum = 0, worth = 0;
+
+    for (int k = 0; k < SAID; k++)
+        if (l->said[k].key != 0)
+            differ(&sum, &worth, l, &l->said[k], offer);
+    v->talk = sum / (worth + doubt);
+    v->compared = worth;
+    v->verbosity = expf(clampf(v->talk, -most, most));
+}
+
+static void note_said(struct learnt *l, const struct lesson *x,
+                      const struct offer_learnt *v, float length)
+{
+    const float most = 300;
+    const uint32_t few = 64, often = 32;
+    struct said *s = said_to(l, x->contexts[CONTEXT_LEVELS - 1], x->now);
+    int at = said_by(s, x->number);
+
+    s->last = x->now;
+    if (s->n[at] < most)
+        s->n[at]++;
+    s->log[at] += (logf(length > 1 ? length : 1) - s->log[at]) / s->n[at];
+    if (v->answers >= few && v->answers % often != 0)
+        return;
+    for (int i = 0; i < SAID_OFFERS && s->n[i] > 0; i++)
+        compare(l, s->offers[i]);
 }
 
 /* An answer is in the language of its prompt; of a short one too little is
@@ -193,20 +226,11 @@ float size_output(const struct outlook *o, const struct offer_learnt *v,
 static void learn_output(struct learnt *l, const struct lesson *o,
                          struct offer_learnt *v, float input, float said)
 {
-    const float most = 256, fading = .998F, known = 8, outlier = 5;
-    float usual = scale(o->input, input), x = said / (usual * v->verbosity);
+    const float most = 256;
+    float usual = scale(o->input, input), x;
 
-    /* against all offers together, so that what is usual does not drift */
-    if (o->answer_seen >= known && o->answer > 0) {
-        float times = clampf(said / (usual * o->answer), 0, outlier);
-        float weight = telling(l, o), keep = 1 - (1 - fading) * weight;
-
-        v->said = v->said * keep + times * weight;
-        v->expected = v->expected * keep + weight;
-        l->said = l->said * keep + times * weight;
-        l->expected = l->expected * keep + weight;
-        refresh(l, v);
-    }
+    note_said(l, o, v, said / usual);
+    x = said / (usual * v->verbosity);
     if (v->answers < UINT32_MAX)
         v->answers++;
     for (int i = 0; i < CONTEXT_LEVELS; i++) {
@@ -217,7 +241,6 @@ static void learn_output(struct learnt *l, const struct lesson *o,
             c->n++;
         c->mean += miss / c->n;
         c->spread += (fabsf(miss) - c->spread) / c->n;
-        note_answerer(c, o->number);
         c->last = o->now;
     }
 }

@@ -3,9 +3,12 @@
  *
  * A conversation that goes on finds its cache where it was. For each offer
  * the cheapest way on from it is reckoned back over a few turns, each with the
- * chance that it comes at all, and comes while the cache still lives:
+ * chance that it comes at all, and comes while the cache can be read:
  *
  *   later(k, home) = chance(k) x min(stay at home, move to the best)
+ *
+ * A home of one turn is not yet one of two: who comes back early finds only
+ * what was there before.
  *
  * Of many offers the few are reckoned that could be best, had they the whole
  * conversation in their cache; the others are taken to cost as much later as
@@ -30,10 +33,11 @@ struct candidate {
     double depth; /* tokens held now, as believed */
     double per;   /* its tokens to reference tokens */
     double answer;
-    double later; /* from the turn behind, if it is home */
-    double stay, move;
+    double later;     /* from the turn behind, if it is home */
+    double new_later; /* the same, if it has only just become home */
+    double stay, settle, move;
     double shared;
-    double out_now, belief;
+    double fresh_now, cached_now, out_now, belief;
     double held; /* before this request, shared beginnings counted */
     double kept; /* by others, whatever becomes of this one */
 };
@@ -80,6 +84,8 @@ static void candidate_of(struct candidate *c, const struct outlook *o,
 
     *c = (struct candidate){.v = v, .own = &o->l->offers[number]};
     set_rates(c, v->cost.row, units->of[v->cost.row->currency]);
+    c->fresh_now = c->fresh;
+    c->cached_now = c->cached;
     c->out_now = c->output;
     c->belief = (double)cache_belief(c->own, c->own->usable_after);
     c->depth = (double)v->expected.cached_tokens;
@@ -158,29 +164,77 @@ static size_t choose(uint32_t at[CANDIDATES], const struct outlook *o,
     return n_c;
 }
 
-/* How many tokens a turn that comes is expected to find in its cache: all
- * that was sent before; if it comes before that can be read, what the turn
- * before had left; if it comes too late, what others have kept there. */
-static double finds(const struct candidate *c, const struct outlook *o, int k,
-                    double longer)
+/* When turn `k` comes: before what was sent last can be read, or after it is
+ * gone? Shares of all times that it comes. */
+struct timing {
+    double early, late;
+};
+
+static struct timing timing_of(const struct candidate *c,
+                               const struct outlook *o, int k)
 {
     const struct chance *chance = &o->chance[k];
-    double all = chance->by[RETURN_BINS - 1];
-    double sent = ((double)o->input_then[k] + longer) * c->per;
-    double before =
-        k > 0 ? ((double)o->input_then[k - 1] + longer) * c->per : c->held;
-    double early, late;
+    double all = (double)chance->by[RETURN_BINS - 1];
 
-    if (c->own->ttl == 0 || sent < c->own->least || all <= 0)
+    if (c->own->ttl == 0 || all <= 0)
+        return (struct timing){0};
+    return (struct timing){
+        .early = c->own->usable_after == 0
+                     ? 0
+                     : (double)chance_by(chance, c->own->usable_after) / all,
+        .late = 1 - (double)chance_by(chance, c->own->ttl) / all,
+    };
+}
+
+/* How many tokens a turn that comes is expected to find in its cache: all
+ * `sent` before; if it is early, what was there `before` that; if it is late,
+ * what others have kept there. */
+static double finds(const struct candidate *c, const struct timing *t,
+                    double sent, double before)
+{
+    if (c->own->ttl == 0 || sent < c->own->least)
         return 0;
-    early = (double)chance_by(chance, c->own->usable_after) / all;
-    late = 1 - (double)chance_by(chance, c->own->ttl) / all;
     if (before < c->own->least)
         before = 0;
     if (before > sent)
         before = sent;
-    return c->belief * ((1 - early - late) * sent + early * before +
-                        late * (c->kept < before ? c->kept : before));
+    return c->belief * ((1 - t->early - t->late) * sent + t->early * before +
+                        t->late * (c->kept < before ? c->kept : before));
+}
+
+static void set_rates_then(struct candidate *c, const struct units *units,
+                           struct moment *moment, double input)
+{
+    struct usage u = c->v->expected;
+    const struct price_row *row;
+
+    if (c->v->offer->n_rows < 2)
+        return;
+    u.input_tokens = (int64_t)input;
+    row = price_row_in(c->v->offer, moment, &u);
+    if (row)
+        set_rates(c, row, units->of[row->currency]);
+}
+
+/* What turn `k` costs there, by where the turns before it went: `stay` if two
+ * of them went there, `settle` if one did, `move` if none did. */
+static void reckon_there(struct candidate *c, const struct outlook *o,
+                         const struct timing *t, int k, double longer)
+{
+    double then = ((double)o->input_then[k + 1] + longer) * c->per;
+    double sent = ((double)o->input_then[k] + longer) * c->per;
+    double held = c->depth < then ? c->depth : then;
+    double cold = then * c->fresh + c->answer * c->output;
+    double saved = c->fresh - c->cached;
+
+    c->settle = cold - finds(c, t, sent, c->held) * saved + c->later;
+    c->stay =
+        k == 0 ? c->settle
+               : cold + c->later -
+                     finds(c, t, sent,
+                           ((double)o->input_then[k - 1] + longer) * c->per) *
+                         saved;
+    c->move = cold - held * saved + c->new_later;
 }
 
 /* Turn `k`, of a prompt by so many reference tokens longer than expected. */
@@ -190,33 +244,22 @@ static void reckon_turn(struct candidate *c, size_t n, const struct outlook *o,
     struct moment moment = {
         .unix_ms = o->now_ms +
                    (int64_t)((double)(k + 1) * (double)o->l->returns.gap_ms)};
-    double best = -1;
+    double chance = (double)o->chance[k].by[RETURN_BINS - 1], best = -1;
+    struct timing timing = {0};
 
     for (size_t i = 0; i < n; i++) {
-        struct candidate *a = &c[i];
-        double then = ((double)o->input_then[k + 1] + longer) * a->per;
-        double found = finds(a, o, k, longer);
-        double held = a->depth < then ? a->depth : then, cold;
-
-        if (a->v->offer->n_rows > 1) {
-            struct usage u = a->v->expected;
-            const struct price_row *row;
-
-            u.input_tokens = (int64_t)then;
-            row = price_row_in(a->v->offer, &moment, &u);
-            if (row)
-                set_rates(a, row, units->of[row->currency]);
-        }
-        cold = then * a->fresh + a->answer * a->output;
-        a->stay = cold - found * (a->fresh - a->cached) + a->later;
-        a->move = cold - held * (a->fresh - a->cached) + a->later;
-        if (best < 0 || a->move < best)
-            best = a->move;
+        if (i == 0 || c[i].own->ttl != c[i - 1].own->ttl ||
+            c[i].own->usable_after != c[i - 1].own->usable_after)
+            timing = timing_of(&c[i], o, k);
+        set_rates_then(&c[i], units, &moment,
+                       ((double)o->input_then[k + 1] + longer) * c[i].per);
+        reckon_there(&c[i], o, &timing, k, longer);
+        if (best < 0 || c[i].move < best)
+            best = c[i].move;
     }
     for (size_t i = 0; i < n; i++) {
-        double chance = (double)o->chance[k].by[RETURN_BINS - 1];
-
         c[i].later = chance * (c[i].stay < best ? c[i].stay : best);
+        c[i].new_later = chance * (c[i].settle < best ? c[i].settle : best);
     }
 }
 
@@ -234,7 +277,7 @@ static void reckon_end(struct candidate *c, size_t n, const struct outlook *o,
         chance = most;
     reckon_turn(c, n, o, units, k, growth * chance / (1 - chance));
     for (size_t i = 0; i < n; i++)
-        c[i].later *= chance / (1 - chance);
+        c[i].new_later = c[i].later *= chance / (1 - chance);
 }
 
 /* What future users of the shared beginning will have to thank for. */
@@ -280,48 +323,74 @@ static void put_at(struct verdict *v, int64_t score)
     v->ahead = score - v->compared.nanos - v->time - v->risk;
 }
 
+/* What it would save if its cache were as good as it may be. Without it, who
+ * is not believed would never be asked, and so never believed. */
+static double hope_of_cache(const struct candidate *c, const struct outlook *o)
+{
+    const double first = 4;
+    double tries = first;
+    double tokens = (double)o->chance[0].by[RETURN_BINS - 1] * o->input;
+
+    if (c->own->ttl == 0)
+        return 0;
+    for (int i = 0; i < AGE_BINS; i++)
+        tries += (double)c->own->tries[i];
+    if (tokens < (double)o->shared)
+        tokens = (double)o->shared;
+    return (1 - c->belief) * first / tries * tokens * c->per *
+           (c->fresh_now - c->cached_now);
+}
+
+/* What it may cost less than it seems to. */
+static double hope_of(const struct candidate *c, const struct outlook *o)
+{
+    const double answers = .5, counts = .1, once = 4;
+    const uint32_t counted = 3;
+    double hope = answers * c->answer * c->out_now /
+                      sqrt((double)c->own->answers / once + 1) +
+                  hope_of_cache(c, o);
+
+    if (c->own->counted < counted)
+        hope += counts * (double)c->v->compared.nanos;
+    return hope;
+}
+
+/* What one more try may cost: little at a time, so that it is the small
+ * requests that are tried on. */
+static double premium_most(const struct learnt *l)
+{
+    const double share = .002, first = 6, part = .25;
+    double mean = l->answers > 0 ? (double)l->spent / (double)l->answers : 0;
+
+    return part *
+           (share * (double)l->spent + first * mean - (double)l->explored);
+}
+
 /* An offer of which little has been seen may be better than it looks: now
  * and then, as far as the budget goes, it gets its chance. */
 static void explore(struct candidate *c, size_t n, struct outlook *o)
 {
-    const double share = .002, first = 6;
-    const uint32_t settled = 20;
-    double best = -1, hopeful = 0, now = -1;
+    const uint32_t settled = 20, well_known = 200;
+    double best = -1, hopeful = 0, most = premium_most(o->l);
     struct candidate *tried = NULL;
 
-    for (size_t i = 0; i < n; i++) {
-        double score = (double)score_of(c[i].v);
+    for (size_t i = 0; i < n; i++)
+        if (best < 0 || (double)score_of(c[i].v) < best)
+            best = (double)score_of(c[i].v);
+    for (size_t i = 0; i < n && o->kind->n >= settled; i++) {
+        double premium = (double)score_of(c[i].v) - best, hope;
 
-        if (best < 0 || score < best)
-            best = score;
-        if (now < 0 || (double)c[i].v->compared.nanos < now)
-            now = (double)c[i].v->compared.nanos;
-    }
-    for (size_t i = 0; i < n; i++) {
-        double seen = (double)c[i].own->answers / 6 + 1;
-        double hope =
-            c[i].answer * c[i].out_now / sqrt(seen) +
-            (c[i].own->counted < 3 ? .1 : 0) * (double)c[i].v->compared.nanos;
-        double score = (double)score_of(c[i].v);
-
-        if (score <= best || seen > 50)
+        if (premium <= 0 || premium > most || c[i].own->answers >= well_known)
             continue;
-        if (best - (score - hope) > hopeful) {
-            hopeful = best - (score - hope);
+        hope = hope_of(&c[i], o);
+        if (hope - premium > hopeful) {
+            hopeful = hope - premium;
             tried = &c[i];
-            o->premium = score - best;
+            o->premium = premium;
         }
     }
-    if (!tried || o->kind->n < settled) {
-        o->premium = 0;
-        return;
-    }
-    if ((double)o->l->explored + o->premium >
-        share * (double)o->l->spent + first * now) {
-        o->premium = 0;
-        return;
-    }
-    put_at(tried->v, (int64_t)best - 1);
+    if (tried)
+        put_at(tried->v, (int64_t)best - 1);
 }
 
 /* The leader first, unless much is to be saved; a conversation that lies
@@ -366,7 +435,6 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
     uint32_t at[CANDIDATES];
     struct candidate c[CANDIDATES];
     size_t n_c = choose(at, o, &units, listed, n);
-    const double shade = .9; /* what is far may not come at all */
     double far = 0;
 
     for (size_t i = 0; i < n_c; i++)
@@ -389,14 +457,14 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
     for (int k = LEARNT_TURNS - 1; k >= 0; k--)
         reckon_turn(c, n_c, o, &units, k, 0);
     for (size_t i = 0; i < n_c; i++)
-        if (c[i].later > far)
-            far = c[i].later;
+        if (c[i].new_later > far)
+            far = c[i].new_later;
     if (n > CANDIDATES)
         for (uint32_t i = 0; i < n; i++)
             listed[i]->ahead = (int64_t)far;
     for (size_t i = 0; i < n_c; i++)
         c[i].v->ahead =
-            (int64_t)(shade * c[i].later - c[i].shared - hinted_part(&c[i], o));
+            (int64_t)(c[i].new_later - c[i].shared - hinted_part(&c[i], o));
     if (!o->tail.looks && o->leader != LEARNT_NOBODY)
         follow(listed, n, o);
     else

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "routing/learn_parts.h"
+
 #include "unit/routing/fixture.h"
 
 static const struct yaml world = {
@@ -313,6 +315,164 @@ static void a_common_beginning_is_bought_once_while_it_warms_up(void **u)
     scene_close(&s);
 }
 
+/* Asked by all; whoever is named answers with so many tokens. Returns what
+ * `b` is expected to say next. */
+static int64_t answer_by(struct scene *s, const char *who, int64_t output)
+{
+    const struct conditions c = {
+        .now_unix_ms = s->now_ms, .look = look, .weigh = weigh, .self = s};
+    struct query q = query_of(1000, NULL, NULL, 0);
+    int64_t expected = 0;
+    struct decision d;
+
+    s->outlook = learnt_prepare(s->learnt, s->numbers, &q, s->now_ms, s->arena);
+    decide(&d, s->snapshot, &q, &c, s->arena);
+    for (uint32_t i = 0; i < d.n_listed; i++) {
+        const struct verdict *v = &d.verdicts[i];
+        struct usage u = v->expected;
+
+        if (strcmp(v->offer->name, "b/m") == 0)
+            expected = u.output_tokens;
+        if (strcmp(v->offer->name, who) != 0)
+            continue;
+        u.estimated = false;
+        u.output_tokens = output;
+        learnt_answered(
+            s->learnt,
+            learnt_sent(s->learnt, s->outlook, s->snapshot, &d, v, s->arena),
+            &u, v->compared.nanos);
+    }
+    s->now_ms += 20000;
+    return expected;
+}
+
+static void who_talks_twice_as_long_is_known_by_those_beside_it(void **u)
+{
+    struct scene s = scene_of(&twins);
+    int64_t expected = 0;
+
+    (void)u;
+    for (int i = 0; i < 40; i++) {
+        answer_by(&s, "a/m", 100);
+        expected = answer_by(&s, "b/m", 200);
+    }
+    assert_in_range(expected, 170, 215);
+    scene_close(&s);
+}
+
+static void long_answers_of_one_alone_are_what_others_would_say(void **u)
+{
+    struct scene s = scene_of(&twins);
+    int64_t expected = 0;
+
+    (void)u;
+    for (int i = 0; i < 60; i++)
+        expected = answer_by(&s, "a/m", 900);
+    assert_in_range(expected, 750, 910);
+    scene_close(&s);
+}
+
+/* `deep` costs more until its cache is read; nothing is known of the cache. */
+static const struct yaml doubted = {
+    .vendors = "vendors:\n"
+               "  flat: {base_url: 'http://a/v1', currency: CNY, auth: none,\n"
+               "         cache: {ttl: 1h}, models: {m: {}}}\n"
+               "  deep: {base_url: 'http://b/v1', currency: CNY, auth: none,\n"
+               "         models: {m: {}}}\n",
+    .prices = "prices:\n"
+              "  flat: {m: {input: 1, cached_input: 0.2, output: 2}}\n"
+              "  deep: {m: {input: 1.2, cached_input: 0.02, output: 2}}\n",
+    .policy = "currency: CNY\n"
+              "aliases: {chat: [flat/m, deep/m]}\n"
+              "teams: {t: }\n",
+};
+
+/* Every cache reads what it has been sent before. Returns who served. */
+static const char *play_read(struct scene *s, uint64_t own, bool sent[2])
+{
+    const struct conditions c = {
+        .now_unix_ms = s->now_ms, .look = look, .weigh = weigh, .self = s};
+    const uint64_t names[] = {41, 42, own, own + 1};
+    const int32_t ends[] = {2000, 4000, 5000, 6000};
+    struct query q = query_of(4600, names, ends, 4);
+    struct decision d;
+    struct usage u;
+
+    s->outlook = learnt_prepare(s->learnt, s->numbers, &q, s->now_ms, s->arena);
+    decide(&d, s->snapshot, &q, &c, s->arena);
+    u = d.verdicts[0].expected;
+    u.cached_tokens =
+        sent[d.verdicts[0].offer->index] ? u.input_tokens * 2 / 3 : 0;
+    u.estimated = false;
+    sent[d.verdicts[0].offer->index] = true;
+    learnt_answered(s->learnt,
+                    learnt_sent(s->learnt, s->outlook, s->snapshot, &d,
+                                &d.verdicts[0], s->arena),
+                    &u, d.verdicts[0].compared.nanos);
+    return d.verdicts[0].offer->name;
+}
+
+static void a_cache_of_which_nothing_is_told_is_used_once_it_is_seen_to_read(
+    void **u)
+{
+    struct scene s = scene_of(&doubted);
+    bool sent[2] = {false};
+    int deep = 0;
+
+    (void)u;
+    for (uint64_t i = 0; i < 900; i++) {
+        const char *who = play_read(&s, 1000 + 10 * i, sent);
+
+        deep += i >= 800 && strcmp(who, "deep/m") == 0;
+        s.now_ms += 240000; /* one in four minutes */
+    }
+    assert_in_range(deep, 90, 100);
+    scene_close(&s);
+}
+
+/* One begins every five seconds; every second one goes on 100 s later. */
+static void those_that_have_not_gone_on_yet_count_as_half(void **u)
+{
+    static const int32_t ends[] = {1000, 2000, 3000};
+    const uint64_t n = 60;
+    struct scene s = scene_open();
+    int64_t begin = s.now_ms;
+    struct learnt_reasons why;
+
+    (void)u;
+    for (uint64_t i = 0; i < n; i++) {
+        const uint64_t names[] = {100 * i + 1, 100 * i + 2, 100 * i + 3};
+        struct query q = query_of(1700, names, ends, 2);
+
+        s.now_ms = begin + (int64_t)i * 5000;
+        play(&s, &q, 1, 50, true);
+        why = learnt_why(s.outlook);
+        if (i >= 20 && i % 2 == 0) {
+            const uint64_t then[] = {100 * (i - 20) + 1, 100 * (i - 20) + 2,
+                                     100 * (i - 20) + 3};
+
+            q = query_of(2500, then, ends, 3);
+            s.now_ms = begin + (int64_t)i * 5000 + 1;
+            play(&s, &q, 1, 50, true);
+        }
+    }
+    assert_true(why.goes_on > .35 && why.goes_on < .65);
+    scene_close(&s);
+}
+
+static void within_a_bin_any_moment_is_as_likely_as_the_next(void **u)
+{
+    struct chance c;
+
+    (void)u;
+    for (int i = 0; i < RETURN_BINS; i++)
+        c.by[i] = .75F;
+    assert_true(fabs((double)chance_by(&c, 250) - .5) < 1e-6); /* of 500 */
+    assert_true(fabs((double)chance_by(&c, 0)) < 1e-6);
+    assert_true(fabs((double)chance_by(&c, 500) - .75) < 1e-6);
+    assert_true(fabs((double)chance_by(&c, UINT32_MAX) - .75) < 1e-6);
+}
+
 static void a_file_of_other_limits_or_with_a_wild_index_is_refused(void **u)
 {
     const struct learnt_limits limits = {.blocks = 1 << 10, .tails = 1 << 8};
@@ -364,6 +524,12 @@ int main(void)
         cmocka_unit_test(what_was_cached_is_forgotten_after_its_time),
         cmocka_unit_test(where_requests_parted_is_read_once_that_is_old_enough),
         cmocka_unit_test(a_common_beginning_is_bought_once_while_it_warms_up),
+        cmocka_unit_test(who_talks_twice_as_long_is_known_by_those_beside_it),
+        cmocka_unit_test(long_answers_of_one_alone_are_what_others_would_say),
+        cmocka_unit_test(
+            a_cache_of_which_nothing_is_told_is_used_once_it_is_seen_to_read),
+        cmocka_unit_test(those_that_have_not_gone_on_yet_count_as_half),
+        cmocka_unit_test(within_a_bin_any_moment_is_as_likely_as_the_next),
         cmocka_unit_test(
             a_file_of_other_limits_or_with_a_wild_index_is_refused),
         cmocka_unit_test(memory_never_grows_whatever_comes),
