@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 
-#include "routing/team_key.h"
-
 #include "serve/exchange.h"
 
 enum {
@@ -71,7 +69,7 @@ bool door_admit(struct http_request *req, void *worker)
         http_reply_error(req, &missing);
         return false;
     }
-    key = team_key_check(w->edition->snapshot, presented);
+    key = key_memory_check(&w->keys, w->edition->snapshot, presented);
     if (!key) {
         http_reply_error(req, &wrong);
         return false;

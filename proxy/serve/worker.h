@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "routing/key_memory.h"
+
 #include "http/tls.h"
 #include "record/recorder.h"
 #include "serve/edition.h"
@@ -28,6 +30,7 @@ struct worker {
     struct quotas *quotas;       /* shared */
     struct memory *memory;       /* shared */
     struct edition *edition;     /* new requests begin with it */
+    struct key_memory keys;      /* of that edition */
     struct http_limits limits;   /* of that edition; the server reads it */
     struct exchange *waiting;    /* for a lease */
     struct tally_requests tally; /* main reads it */

@@ -1,4 +1,4 @@
-#include "routing/team_key.h"
+#include "routing/key_memory.h"
 
 #include "unit/routing/fixture.h"
 
@@ -13,7 +13,7 @@ static const char vendors[] = "vendors:\n"
 static struct snapshot *knowing(char keys[][TEAM_KEY_LEN + 1], size_t n,
                                 const char *pepper)
 {
-    static char yaml[2048];
+    static char yaml[4096];
     struct yaml y = {vendors, "prices: {one: {m: {input: 1, output: 1}}}\n",
                      "currency: CNY\nteams: {blue: {}, red: {}}\n", yaml};
     struct hmac_key k;
@@ -157,6 +157,79 @@ static void a_revoked_key_opens_nothing_in_the_next_edition(void **state)
     snapshot_release(after);
 }
 
+static void a_key_that_is_remembered_opens_what_it_opened(void **state)
+{
+    char keys[3][TEAM_KEY_LEN + 1], wrong[TEAM_KEY_LEN + 1];
+    struct key_memory memory;
+    struct snapshot *s;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        team_key_make(keys[i]);
+    s = knowing(keys, 2, PEPPER);
+    key_memory_init(&memory);
+    for (int again = 0; again < 3; again++) {
+        for (size_t i = 0; i < 2; i++) {
+            struct slice key = slice_of(keys[i]);
+
+            assert_ptr_equal(key_memory_check(&memory, s, key),
+                             team_key_check(s, key));
+            assert_non_null(key_memory_check(&memory, s, key));
+        }
+        assert_null(key_memory_check(&memory, s, slice_of(keys[2])));
+        assert_null(key_memory_check(&memory, s, slice_of("")));
+        assert_null(key_memory_check(
+            &memory, s, (struct slice){keys[0], TEAM_KEY_LEN - 1}));
+        for (size_t i = 0; i < TEAM_KEY_LEN; i++) {
+            memcpy(wrong, keys[0], sizeof(wrong));
+            wrong[i] = wrong[i] == 'a' ? 'b' : 'a';
+            assert_null(key_memory_check(&memory, s, slice_of(wrong)));
+        }
+    }
+    snapshot_release(s);
+}
+
+static void a_memory_that_is_full_forgets_and_errs_not(void **state)
+{
+    char keys[8][TEAM_KEY_LEN + 1];
+    struct key_memory memory;
+    struct snapshot *s;
+
+    (void)state;
+    for (size_t i = 0; i < 8; i++)
+        team_key_make(keys[i]);
+    s = knowing(keys, 8, PEPPER);
+    for (int again = 0; again < 200; again++) { /* some fall together */
+        key_memory_init(&memory);
+        for (size_t i = 0; i < 16; i++)
+            assert_ptr_equal(
+                key_memory_check(&memory, s, slice_of(keys[i % 8])),
+                team_key_check(s, slice_of(keys[i % 8])));
+    }
+    snapshot_release(s);
+}
+
+static void a_memory_made_anew_opens_nothing_by_itself(void **state)
+{
+    char keys[2][TEAM_KEY_LEN + 1];
+    struct snapshot *before, *after;
+    struct key_memory memory;
+
+    (void)state;
+    team_key_make(keys[0]);
+    team_key_make(keys[1]);
+    before = knowing(keys, 2, PEPPER);
+    after = knowing(keys, 1, PEPPER);
+    key_memory_init(&memory);
+    assert_non_null(key_memory_check(&memory, before, slice_of(keys[1])));
+    key_memory_init(&memory);
+    assert_null(key_memory_check(&memory, after, slice_of(keys[1])));
+    assert_ptr_equal(key_memory_check(&memory, after, slice_of(keys[0])),
+                     team_key_check(after, slice_of(keys[0])));
+    snapshot_release(before);
+    snapshot_release(after);
+}
+
 static const char *pepper_given; /* NULL: there is no such file */
 
 static char *give_pepper(void *self, const struct conf_key_source *from,
@@ -220,6 +293,9 @@ int main(void)
         cmocka_unit_test(a_known_id_with_another_secret_opens_nothing),
         cmocka_unit_test(another_pepper_opens_nothing),
         cmocka_unit_test(a_revoked_key_opens_nothing_in_the_next_edition),
+        cmocka_unit_test(a_key_that_is_remembered_opens_what_it_opened),
+        cmocka_unit_test(a_memory_that_is_full_forgets_and_errs_not),
+        cmocka_unit_test(a_memory_made_anew_opens_nothing_by_itself),
         cmocka_unit_test(keys_without_a_proper_pepper_are_an_error),
     };
 
