@@ -117,6 +117,16 @@ static uint64_t hint_of(const struct chat *chat, const uint64_t key[2])
     return 0;
 }
 
+/* tokens * part / whole; part <= whole. By 64 bits if that does. */
+static int32_t share_of(int64_t tokens, int64_t part, int64_t whole)
+{
+    int64_t product;
+
+    if (__builtin_mul_overflow(tokens, part, &product))
+        return (int32_t)((__int128)tokens * part / whole);
+    return (int32_t)(product / whole);
+}
+
 void prefix_of_chat(struct prefix *out, const struct chat *chat, int64_t tokens,
                     const uint64_t key[2], struct arena *a)
 {
@@ -139,7 +149,7 @@ void prefix_of_chat(struct prefix *out, const struct chat *chat, int64_t tokens,
         cut(&c);
     }
     for (uint32_t i = 0; i < c.n; i++)
-        ends[i] = (int32_t)((__int128)tokens * c.bytes[i] / c.at);
+        ends[i] = share_of(tokens, c.bytes[i], c.at);
     *out = (struct prefix){.names = c.names,
                            .ends = ends,
                            .n = c.n,

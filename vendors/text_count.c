@@ -109,7 +109,7 @@ static inline uint64_t within(__m128i v, int lo, int width)
         _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8((char)width)), from));
 }
 
-static struct masks masks_of(const char *p)
+static inline struct masks masks_of(const char *p)
 {
     struct masks m = {0};
 
@@ -126,20 +126,38 @@ static struct masks masks_of(const char *p)
     return m;
 }
 
-static struct wide_masks wide_masks_of(const char *p)
+static inline uint64_t us_of(const char *p)
+{
+    uint64_t mask = 0;
+
+    for (int at = 0; at < TALLY_BLOCK; at += QUARTER)
+        mask |= within(load(p + at), 'u', 0) << at;
+    return mask;
+}
+
+static inline struct wide_masks wide_masks_of(const char *p)
 {
     struct wide_masks m = {0};
+    uint64_t e2 = 0, is_80 = 0, ef = 0, bc = 0, full = 0;
 
     for (int at = 0; at < TALLY_BLOCK; at += QUARTER) {
-        m.tails |= within(load(p + at), 0x80, 0x3f) << at;
-        m.han |= within(load(p + at), 0xe4, 5) << at;
+        __m128i v = load(p + at);
+
+        m.tails |= within(v, 0x80, 0x3f) << at;
+        m.han |= within(v, 0xe4, 5) << at;
+        e2 |= within(v, 0xe2, 1) << at;
+        is_80 |= within(v, 0x80, 0) << at;
+        ef |= within(v, 0xef, 0) << at;
+        bc |= within(v, 0xbc, 0) << at;
+        full |= (within(v, 0x80, 0x0f) | within(v, 0x9a, 0x06)) << at;
     }
+    m.puncts = (e2 & is_80 >> 1) | (ef & bc >> 1 & full >> 2);
     return m;
 }
 
 #else
 
-static struct masks masks_of(const char *p)
+static inline struct masks masks_of(const char *p)
 {
     struct masks m = {0};
 
@@ -158,7 +176,16 @@ static struct masks masks_of(const char *p)
     return m;
 }
 
-static struct wide_masks wide_masks_of(const char *p)
+static inline uint64_t us_of(const char *p)
+{
+    uint64_t mask = 0;
+
+    for (int i = 0; i < TALLY_BLOCK; i++)
+        mask |= (uint64_t)(p[i] == 'u') << i;
+    return mask;
+}
+
+static inline struct wide_masks wide_masks_of(const char *p)
 {
     struct wide_masks m = {0};
 
@@ -176,7 +203,7 @@ static struct wide_masks wide_masks_of(const char *p)
 void text_count_add(struct text_count *c, struct json_text text,
                     unsigned char before)
 {
-    const struct masker masker = {masks_of, wide_masks_of};
+    const struct masker masker = {masks_of, us_of, wide_masks_of};
     struct tally t = {0};
 
     t.latin = before && before < 0x80 && ascii_script(before) == SCRIPT_LATIN;

@@ -30,7 +30,7 @@ static inline __m256i within(__m256i v, int lo, int width)
         _mm256_min_epu8(from, _mm256_set1_epi8((char)width)), from);
 }
 
-static struct masks masks_of(const char *p)
+static inline struct masks masks_of(const char *p)
 {
     const __m256i bit = _mm256_set1_epi8(0x20), slash = _mm256_set1_epi8('\\');
     __m256i a = load(p), b = load(p + HALF);
@@ -46,19 +46,32 @@ static struct masks masks_of(const char *p)
     };
 }
 
-static struct wide_masks wide_masks_of(const char *p)
+static inline uint64_t between(const char *p, int lo, int width)
 {
-    __m256i a = load(p), b = load(p + HALF);
+    return mask_of(within(load(p), lo, width),
+                   within(load(p + HALF), lo, width));
+}
+
+static inline uint64_t us_of(const char *p)
+{
+    return between(p, 'u', 0);
+}
+
+static inline struct wide_masks wide_masks_of(const char *p)
+{
+    uint64_t full = between(p, 0x80, 0x0f) | between(p, 0x9a, 0x06);
 
     return (struct wide_masks){
-        .tails = mask_of(within(a, 0x80, 0x3f), within(b, 0x80, 0x3f)),
-        .han = mask_of(within(a, 0xe4, 5), within(b, 0xe4, 5)),
+        .tails = between(p, 0x80, 0x3f),
+        .han = between(p, 0xe4, 5),
+        .puncts = (between(p, 0xe2, 1) & between(p, 0x80, 0) >> 1) |
+                  (between(p, 0xef, 0) & between(p, 0xbc, 0) >> 1 & full >> 2),
     };
 }
 
 void tally_text_avx2(struct tally *t, struct json_text text)
 {
-    tally_text(t, text, (struct masker){masks_of, wide_masks_of});
+    tally_text(t, text, (struct masker){masks_of, us_of, wide_masks_of});
 }
 
 #endif

@@ -46,11 +46,15 @@ struct masks {
 struct wide_masks {
     uint64_t tails; /* that do not begin a character */
     uint64_t han;   /* E4 to E9: begin one */
+    /* U+2000 to 203F, 3000 to 303F, FF00 to FF0F and FF1A to FF20 begin: the
+     * punctuation of Chinese text, if all of it is in the block */
+    uint64_t puncts;
 };
 
-/* Both read a whole block. */
+/* Each reads a whole block. */
 struct masker {
     struct masks (*ascii)(const char *p);
+    uint64_t (*us)(const char *p); /* where an u stands */
     struct wide_masks (*wide)(const char *p);
 };
 
@@ -97,44 +101,38 @@ static inline uint64_t escaped_in(uint64_t slashes)
     return escaped;
 }
 
-/* The bytes before the first \u, and before an escape that is cut off. */
-static inline int simple_escapes(const struct part *at, uint64_t starts,
-                                 uint64_t escaped)
+/* The bytes of `n` before the first \u, and before an escape cut off. */
+static inline int simple_escapes(int n, uint64_t starts, uint64_t unicodes)
 {
-    for (uint64_t rest = escaped; rest; rest &= rest - 1) {
-        int i = __builtin_ctzll(rest);
-
-        if (i < at->n && at->p[i] == 'u')
-            return i - 1;
-    }
-    return starts >> (at->n - 1) & 1 ? at->n - 1 : at->n;
+    unicodes &= first_bits(n);
+    if (unicodes)
+        return __builtin_ctzll(unicodes) - 1;
+    return starts >> (n - 1) & 1 ? n - 1 : n;
 }
 
 /* The bytes before a character that goes on in the next block. */
 static inline int whole_characters(const struct part *at, uint64_t leads)
 {
-    int last = TALLY_BLOCK - 3;
+    int last = TALLY_BLOCK - 1 - __builtin_clzll(leads | 1);
+    unsigned char c = (unsigned char)at->p[last];
 
-    if (!(leads >> last))
-        return at->n;
-    last = TALLY_BLOCK - 1 - __builtin_clzll(leads);
-    return (unsigned char)at->p[last] >= 0xf0 ||
-                   ((unsigned char)at->p[last] >= 0xe0 &&
-                    last > TALLY_BLOCK - 3) ||
-                   last == TALLY_BLOCK - 1
+    return last + 1 + (c >= 0xc0) + (c >= 0xe0) + (c >= 0xf0) > TALLY_BLOCK
                ? last
-               : at->n;
+               : TALLY_BLOCK;
 }
 
 /* Counts the characters that begin at `leads`. Returns the bytes of those
  * that are letters: they go on with words. */
 static inline uint64_t tally_wide(struct tally *t, const struct part *at,
-                                  uint64_t leads, uint64_t han, const char *end)
+                                  uint64_t leads, const struct wide_masks *w,
+                                  const char *end)
 {
+    uint64_t han = w->han >> at->shift, puncts = w->puncts >> at->shift;
     uint64_t letters = 0;
 
     t->of[SCRIPT_HAN] += bits(leads & han);
-    for (uint64_t rest = leads & ~han; rest; rest &= rest - 1) {
+    t->of[SCRIPT_PUNCT] += bits(leads & puncts);
+    for (uint64_t rest = leads & ~(han | puncts); rest; rest &= rest - 1) {
         int i = __builtin_ctzll(rest);
         const char *q = at->p + i;
         enum script script = script_of(json_character(&q, end));
@@ -168,14 +166,14 @@ static inline __attribute__((always_inline)) int tally_part(
     if (escapes && m.slashes >> shift) {
         escaped = escaped_in(m.slashes >> shift);
         starts = m.slashes >> shift & ~escaped;
-        n = simple_escapes(at, starts & first_bits(n), escaped);
+        n = simple_escapes(n, starts, escaped & masker.us(at->block) >> shift);
     }
     if (m.wide) {
         w = masker.wide(at->block);
         if (n == TALLY_BLOCK)
             n = whole_characters(at, m.wide & ~w.tails);
     }
-    if (n == 0)
+    if (n <= 0)
         return 0;
     ours = first_bits(n);
     leads = (m.wide & ~w.tails) >> shift & ours;
@@ -190,9 +188,21 @@ static inline __attribute__((always_inline)) int tally_part(
     t->of[SCRIPT_PUNCT] +=
         bits(~(m.wide >> shift | starts) & ours) - digits - latins - spaces;
     if (leads)
-        letters |= tally_wide(t, at, leads, w.han >> shift, end);
+        letters |= tally_wide(t, at, leads, &w, end);
     tally_runs(t, letters, blanks | escaped >> 1, n);
     return n;
+}
+
+/* Past what is not simple at p: one character, or some of them. */
+static inline const char *tally_odd(struct tally *t, const char *p,
+                                    struct json_text text)
+{
+    const char *end = text.raw.bytes + text.raw.len;
+
+    do {
+        p = tally_character(t, p, end, text.escaped);
+    } while (end - p > 1 && *p == '\\' && p[1] == 'u' && text.escaped);
+    return p;
 }
 
 /* Counts all of `text` into *t. */
@@ -203,24 +213,23 @@ static inline __attribute__((always_inline)) void tally_text(
     char copy[TALLY_BLOCK];
     int n;
 
-    for (; p < end; p += n) {
+    while (end - p >= TALLY_BLOCK) {
         struct part at = {.p = p, .block = p, .n = TALLY_BLOCK};
 
-        if (end - p < TALLY_BLOCK) {
-            at.n = (int)(end - p);
-            if (text.raw.len >= TALLY_BLOCK) {
-                at.shift = TALLY_BLOCK - at.n;
-                at.block = end - TALLY_BLOCK;
-            } else {
-                memset(copy, 0, sizeof(copy));
-                at.block = memcpy(copy, p, (size_t)at.n);
-            }
+        n = tally_part(t, &at, end, text.escaped, masker);
+        p = n > 0 ? p + n : tally_odd(t, p, text);
+    }
+    while (p < end) {
+        struct part at = {.p = p, .n = (int)(end - p)};
+
+        if (text.raw.len >= TALLY_BLOCK) {
+            at.shift = TALLY_BLOCK - at.n;
+            at.block = end - TALLY_BLOCK;
+        } else {
+            memset(copy, 0, sizeof(copy));
+            at.block = memcpy(copy, p, (size_t)at.n);
         }
         n = tally_part(t, &at, end, text.escaped, masker);
-        if (n > 0)
-            continue;
-        do {
-            p = tally_character(t, p, end, text.escaped);
-        } while (end - p > 1 && *p == '\\' && p[1] == 'u' && text.escaped);
+        p = n > 0 ? p + n : tally_odd(t, p, text);
     }
 }

@@ -98,6 +98,24 @@ static const char *number_end(const char *p, const char *end)
     return p;
 }
 
+/* Past the string at p, of which *escaped is told; NULL: fault told. */
+static inline const char *string_end(struct json_scan *s, const char *p,
+                                     bool *escaped)
+{
+    struct json_string string;
+    const char *end = json_string_short(p, s->end);
+
+    *escaped = false;
+    if (end)
+        return end;
+    if (!json_string_end(&string, p, s->end, s->any_bytes)) {
+        refuse_at(s, string.end, string.why);
+        return NULL;
+    }
+    *escaped = string.escaped;
+    return string.end;
+}
+
 /* Past the value at p that is no object or array; NULL: fault told. */
 static const char *scalar_end(struct json_scan *s, const char *p)
 {
@@ -110,17 +128,13 @@ static const char *scalar_end(struct json_scan *s, const char *p)
         [JSON_TRUE] = {"true", 4},
         [JSON_FALSE] = {"false", 5},
     };
-    struct json_string string;
     enum json_kind kind =
         p < s->end ? (enum json_kind)kinds[(unsigned char)*p] : JSON_ABSENT;
     const char *end = NULL;
+    bool escaped;
 
-    if (kind == JSON_STRING) {
-        if (json_string_end(&string, p, s->end, s->any_bytes))
-            return string.end;
-        refuse_at(s, string.end, string.why);
-        return NULL;
-    }
+    if (kind == JSON_STRING)
+        return string_end(s, p, &escaped);
     if (kind == JSON_NUMBER)
         end = number_end(p, s->end);
     else if (kind >= JSON_NULL && kind <= JSON_FALSE &&
@@ -184,17 +198,17 @@ static int next(struct json_scan *s, char opener, char closer)
 /* The key at s->at and the colon behind it. */
 static bool key_read(struct json_scan *s, struct json_text *key)
 {
-    struct json_string string;
-    const char *p = s->at;
+    const char *p = s->at, *end;
+    bool escaped;
 
     if (p == s->end || *p != '"')
         return json_refuse(s, p < s->end ? "a member's name is missing"
                                          : "the text ends too early");
-    if (!json_string_end(&string, p, s->end, s->any_bytes))
-        return refuse_at(s, string.end, string.why);
-    *key = (struct json_text){{p + 1, (size_t)(string.end - p) - 2},
-                              string.escaped};
-    p = space_end(string.end, s->end);
+    end = string_end(s, p, &escaped);
+    if (!end)
+        return false;
+    *key = (struct json_text){{p + 1, (size_t)(end - p) - 2}, escaped};
+    p = space_end(end, s->end);
     if (p == s->end || *p != ':')
         return refuse_at(s, p, "a colon is missing");
     s->at = p + 1;
@@ -213,16 +227,16 @@ bool json_element(struct json_scan *s)
 
 bool json_text(struct json_scan *s, struct json_text *out)
 {
-    struct json_string string;
-    const char *p = s->at = space_end(s->at, s->end);
+    const char *p = s->at = space_end(s->at, s->end), *end;
+    bool escaped;
 
     if (p == s->end || *p != '"')
         return json_refuse(s, "not a text");
-    if (!json_string_end(&string, p, s->end, s->any_bytes))
-        return refuse_at(s, string.end, string.why);
-    *out = (struct json_text){{p + 1, (size_t)(string.end - p) - 2},
-                              string.escaped};
-    s->at = string.end;
+    end = string_end(s, p, &escaped);
+    if (!end)
+        return false;
+    *out = (struct json_text){{p + 1, (size_t)(end - p) - 2}, escaped};
+    s->at = end;
     return true;
 }
 

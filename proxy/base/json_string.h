@@ -9,6 +9,11 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __SSE2__
+#    include <emmintrin.h>
+#endif
 
 #include "base/attr.h"
 
@@ -17,6 +22,33 @@ struct json_string {
     const char *why; /* a constant sentence */
     bool escaped;
 };
+
+/* Past the string at p, its opening quote, if it is of few bytes and nothing
+ * but plain ASCII, as nearly all keys are; else NULL, which says nothing. */
+static inline const char *json_string_short(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    __m128i v, quote, odd;
+    unsigned quotes, odds;
+
+    if (end - p <= (ptrdiff_t)sizeof(v))
+        return NULL;
+    v = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
+    quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
+    odd = _mm_or_si128(_mm_cmpgt_epi8(_mm_set1_epi8(0x20), v),
+                       _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    quotes = (unsigned)_mm_movemask_epi8(quote);
+    odds = (unsigned)_mm_movemask_epi8(odd);
+    /* up to the first quote, or all */
+    return quotes && !(odds & (quotes ^ (quotes - 1)))
+               ? p + 2 + __builtin_ctz(quotes)
+               : NULL;
+#else
+    (void)p;
+    (void)end;
+    return NULL;
+#endif
+}
 
 /* Past the character of two to four bytes at p < end, or NULL: not UTF-8. */
 const char *utf8_end(const char *p, const char *end);

@@ -12,6 +12,8 @@
 #include "base/attr.h"
 #include "base/cpu.h"
 
+#include "vendors/text_tally.h"
+
 /* In memory of its own size, so that ASan sees the first byte read too far. */
 static struct text_count count_of(const char *raw)
 {
@@ -77,6 +79,13 @@ static const char *const pieces[] = {
     "\xf0\x9f\x98\x80",
     "getElementById(0)",
     "\xef\xbc\xa1",
+    "\xe2\x80\x9c",
+    "\xe2\x81\x82",
+    "\xe3\x80\xbf",
+    "\xef\xbc\x8f",
+    "\xef\xbc\x90",
+    "\xef\xbc\x9a",
+    "\xef\xbc\xa0",
 };
 
 static size_t mixture(char *to, size_t size, size_t n_pieces)
@@ -173,6 +182,38 @@ static void processors_count_alike_wherever_a_block_ends(void **state)
             }
 }
 
+/* Whatever blocks know of three bytes is what the list of scripts says. */
+static void each_character_is_of_its_script_in_a_block(void **state)
+{
+    enum cpu_level level = cpu_level;
+
+    (void)state;
+    for (uint32_t c = 0x800; c <= 0xffff; c++) {
+        char raw[256];
+        size_t len = 0;
+
+        if (c >= 0xd800 && c < 0xe000)
+            continue;
+        while (len < 100)
+            len += utf8_put(c, raw + len);
+        raw[len] = '\0';
+        for (; cpu_level >= CPU_PLAIN; cpu_level--) {
+            struct text_count found = count_of(raw);
+            int64_t n[SCRIPT_COUNT] = {
+                [SCRIPT_HAN] = found.han,       [SCRIPT_KANA] = found.kana,
+                [SCRIPT_HANGUL] = found.hangul, [SCRIPT_LATIN] = found.latin,
+                [SCRIPT_DIGIT] = found.digits,  [SCRIPT_PUNCT] = found.punct,
+                [SCRIPT_OTHER] = found.other,
+            };
+
+            assert_int_equal(n[script_of(c)], len / 3);
+            if (cpu_level == CPU_PLAIN)
+                break;
+        }
+        cpu_level = level;
+    }
+}
+
 static int64_t off_by(int64_t a, int64_t b)
 {
     return a > b ? a - b : b - a;
@@ -264,6 +305,7 @@ int main(void)
         cmocka_unit_test(blocks_count_as_single_characters_do),
         cmocka_unit_test(so_they_do_on_an_older_processor),
         cmocka_unit_test(processors_count_alike_wherever_a_block_ends),
+        cmocka_unit_test(each_character_is_of_its_script_in_a_block),
         cmocka_unit_test(a_sample_speaks_for_the_whole),
         cmocka_unit_test(samples_follow_a_change_of_language),
         cmocka_unit_test(short_texts_are_exact_however_cut),
