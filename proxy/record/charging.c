@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/failpoint.h"
 #include "base/fatal.h"
 
 void charging_fini(struct charging *c)
@@ -29,8 +28,8 @@ void charging_add(struct charging *c, struct intents *in,
         const struct hold *h = place ? intents_hold(in, place) : NULL;
 
         for (uint32_t k = 0; h && k < h->n; k++)
-            batch_charge(&c->batch, h->parts[k].account,
-                         fresh ? h->parts[k].charged : 0);
+            batch_end(&c->batch, h->parts[k].account,
+                      fresh ? h->parts[k].charged : 0);
     }
 }
 
@@ -56,22 +55,17 @@ int charging_move(struct charging *c, struct ledger *l)
     for (struct account *a = c->batch.first; a; a = account_next(a)) {
         struct account_plan *plan = make_room(c);
 
+        __builtin_prefetch(account_next(a));
         account_plan(a, plan);
-        FAILPOINT("account_before");
-        if (ledger_move(l, plan))
-            return -1;
     }
-    return 0;
+    return ledger_move(l, c->plans, c->n_plans);
 }
 
 void charging_free(struct intents *in, const struct receipt *receipt)
 {
     for (uint32_t i = 0; i < receipt->n_attempts; i++) {
         uint32_t place = receipt->attempts[i].place;
-        struct hold *h = place ? intents_hold(in, place) : NULL;
 
-        for (uint32_t k = 0; h && k < h->n; k++)
-            account_recorded(h->parts[k].account);
         if (place)
             intents_free(in, place);
     }

@@ -18,6 +18,7 @@
 #include "base/log.h"
 
 #include "record/ledger_batch.h"
+#include "record/ledger_moves.h"
 #include "record/ledger_notes.h"
 #include "record/ledger_rows.h"
 
@@ -31,6 +32,7 @@ struct ledger {
     sqlite3_stmt *begin, *commit;
     struct ledger_batch batch;
     struct ledger_accounts accounts;
+    struct ledger_moves moves;
     char id[40];
     bool again;  /* since a failure: the batch's rows may be there already */
     int failure; /* SQLite's code of it */
@@ -124,7 +126,8 @@ static int prepare(struct ledger *l)
         sqlite3_prepare_v3(l->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT,
                            &l->commit, NULL) ||
         ledger_batch_prepare(&l->batch, l->db) ||
-        ledger_accounts_prepare(&l->accounts, l->db))
+        ledger_accounts_prepare(&l->accounts, l->db) ||
+        ledger_moves_prepare(&l->moves, l->db))
         return fail(l, "preparing the ledger");
     return 0;
 }
@@ -136,6 +139,7 @@ static void disconnect(struct ledger *l)
     l->begin = l->commit = NULL;
     ledger_batch_finalize(&l->batch);
     ledger_accounts_finalize(&l->accounts);
+    ledger_moves_finalize(&l->moves);
     sqlite3_close(l->db);
     l->db = NULL;
 }
@@ -256,6 +260,7 @@ void ledger_close(struct ledger *l)
         return;
     disconnect(l);
     ledger_batch_fini(&l->batch);
+    ledger_moves_fini(&l->moves);
     if (l->lock_fd >= 0)
         close(l->lock_fd);
     free(l);
@@ -275,6 +280,7 @@ int ledger_begin(struct ledger *l)
 {
     if (!l->db || step_once(l, l->begin, "beginning a batch"))
         return -1;
+    ledger_moves_begin(&l->moves);
     return ledger_batch_begin(&l->batch, l->again) == SQLITE_OK
                ? 0
                : fail(l, "finding the last seal");
@@ -330,11 +336,28 @@ bool ledger_fresh(const struct ledger *l, size_t i)
     return ledger_batch_fresh(&l->batch, i);
 }
 
-int ledger_move(struct ledger *l, struct account_plan *plan)
+int ledger_move(struct ledger *l, struct account_plan *plans, size_t n)
 {
-    if (ledger_accounts_move(&l->accounts, plan) != SQLITE_OK)
-        return fail(l, "moving an account");
+    if (ledger_moves_add(&l->moves, &l->accounts, plans, n) != SQLITE_OK)
+        return fail(l, "moving accounts");
     return 0;
+}
+
+bool ledger_lags(const struct ledger *l)
+{
+    return ledger_moves_any(&l->moves);
+}
+
+static int fold(struct ledger *l)
+{
+    return ledger_moves_fold(&l->moves, &l->accounts) == SQLITE_OK
+               ? 0
+               : fail(l, "bringing accounts up to date");
+}
+
+int ledger_fold(struct ledger *l)
+{
+    return ledger_begin(l) || fold(l) ? -1 : ledger_commit(l);
 }
 
 int ledger_warn(struct ledger *l, struct warning *w)
@@ -358,6 +381,7 @@ int ledger_commit(struct ledger *l)
     if (step_once(l, l->commit, "committing a batch"))
         return -1;
     seal_committed(&l->batch.seal);
+    ledger_moves_committed(&l->moves);
     l->again = false;
     return 0;
 }
@@ -422,6 +446,8 @@ static int resume(struct ledger *l, const char *dir, struct resumed *told)
     struct resuming r = {l, told};
     struct intents_reader reader = {.each = resume_intent, .to = &r};
 
+    if (fold(l))
+        return -1;
     if (!intents_read(dir, l->id, &reader, l->problem, sizeof(l->problem)))
         return -1;
     if (!reader.believed &&
@@ -448,7 +474,7 @@ int ledger_resume(struct ledger *l, const char *dir, struct resumed *told)
 
 int ledger_rest(struct ledger *l)
 {
-    if (!l->db)
+    if (!l->db || (ledger_lags(l) && ledger_fold(l)))
         return -1;
     return ledger_end_leases(l->db) == SQLITE_OK ? 0 : fail(l, "ending leases");
 }
@@ -460,20 +486,9 @@ const char *ledger_id(const struct ledger *l)
 
 int ledger_note_time(struct ledger *l, int64_t unix_ms)
 {
-    sqlite3_stmt *stmt = NULL;
-    int rc =
-        l->db ? sqlite3_prepare_v2(l->db,
-                                   "INSERT INTO meta VALUES('high_ms', ?1) "
-                                   "ON CONFLICT(name) DO UPDATE SET value = ?1",
-                                   -1, &stmt, NULL)
-              : SQLITE_ERROR;
-
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_int64(stmt, 1, unix_ms);
-        rc = sqlite3_step(stmt);
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? 0 : fail(l, "noting the time");
+    if (l->db && ledger_notes_time(l->db, unix_ms) == SQLITE_OK)
+        return 0;
+    return fail(l, "noting the time");
 }
 
 int64_t ledger_high_ms(struct ledger *l)

@@ -40,12 +40,28 @@ int ledger_put(struct ledger *l) MUST_CHECK;
 /* The i-th receipt was not there before: its attempts are charged to accounts.
  * Behind ledger_put(). */
 bool ledger_fresh(const struct ledger *l, size_t i);
-int ledger_move(struct ledger *l, struct account_plan *plan) MUST_CHECK;
+/* Accounts that the batch moves: better all at once. */
+int ledger_move(struct ledger *l, struct account_plan *plans,
+                size_t n) MUST_CHECK;
 /* w->fresh: nobody was told yet. */
 int ledger_warn(struct ledger *l, struct warning *w) MUST_CHECK;
 /* Adds to the hour's row. */
 int ledger_limited(struct ledger *l, const struct limited_count *c) MUST_CHECK;
 int ledger_commit(struct ledger *l) MUST_CHECK;
+
+/* The rows of accounts lag behind: ledger_fold() brings them up to date, in a
+ * transaction of its own. To be done once nothing came for a while; at once in
+ * builds whose tests read the rows. */
+enum {
+#ifdef NDEBUG
+    LEDGER_REST_MS = 2000,
+#else
+    LEDGER_REST_MS = 0,
+#endif
+};
+
+bool ledger_lags(const struct ledger *l);
+int ledger_fold(struct ledger *l) MUST_CHECK;
 
 /* Removes a piece of what came before an instant: 1; nothing is left: 0; -1 as
  * above. In a transaction of its own; adds to *told. */

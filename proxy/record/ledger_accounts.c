@@ -44,7 +44,7 @@ void ledger_accounts_finalize(struct ledger_accounts *s)
 
 static int bind_key(sqlite3_stmt *stmt, const struct account_plan *plan)
 {
-    const struct account_key *k = &plan->key;
+    const struct account_key *k = plan->key;
     int rc = sqlite3_bind_text(stmt, 1, plan->team, -1, SQLITE_STATIC);
 
     rc |= sqlite3_bind_text(stmt, 2, scopes[k->scope], -1, SQLITE_STATIC);
@@ -66,11 +66,14 @@ static int run(sqlite3_stmt *stmt)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int open_account(struct ledger_accounts *s, struct account_plan *plan)
+int ledger_accounts_open(struct ledger_accounts *s, struct account_plan *plan)
 {
     int64_t spent = 0;
-    int rc = bind_key(s->find, plan);
+    int rc;
 
+    if (plan->no)
+        return SQLITE_OK;
+    rc = bind_key(s->find, plan);
     if (rc != SQLITE_OK)
         return rc;
     rc = sqlite3_step(s->find);
@@ -91,7 +94,7 @@ static int open_account(struct ledger_accounts *s, struct account_plan *plan)
 
 int ledger_accounts_move(struct ledger_accounts *s, struct account_plan *plan)
 {
-    int rc = plan->no ? SQLITE_OK : open_account(s, plan);
+    int rc = ledger_accounts_open(s, plan);
 
     if (rc != SQLITE_OK)
         return rc;

@@ -2,8 +2,9 @@
  * ledger_accounts.h - the rows of accounts: what was spent, and the lease.
  *
  * Private to the ledger. `spent_nanos` moves in the transaction that adds the
- * rows of the attempts, so it is their sum at every instant; `covered_nanos`
- * is what it may reach before the ledger hears of it.
+ * rows of the attempts, so with what ledger_moves.h has not folded yet it is
+ * their sum at every instant; `covered_nanos` is what it may reach before the
+ * ledger hears of it.
  */
 #pragma once
 
@@ -22,7 +23,10 @@ struct ledger_accounts {
 int ledger_accounts_prepare(struct ledger_accounts *s, sqlite3 *db) MUST_CHECK;
 void ledger_accounts_finalize(struct ledger_accounts *s);
 
-/* Finds or makes the row if plan->no is 0, then moves it. */
+/* Finds or makes the row if plan->no is 0. */
+int ledger_accounts_open(struct ledger_accounts *s,
+                         struct account_plan *plan) MUST_CHECK;
+/* The same, then moves it. */
 int ledger_accounts_move(struct ledger_accounts *s,
                          struct account_plan *plan) MUST_CHECK;
 

@@ -45,6 +45,22 @@ int ledger_notes_limited(sqlite3 *db, const struct limited_count *c)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+int ledger_notes_time(sqlite3 *db, int64_t unix_ms)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db,
+                                "INSERT INTO meta VALUES('high_ms', ?1) ON "
+                                "CONFLICT(name) DO UPDATE SET value = ?1",
+                                -1, &stmt, NULL);
+
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, unix_ms);
+        rc = sqlite3_step(stmt);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 /* What an older file has not: its tables are the views of today. */
 static const struct {
     const char *name, *sql;
@@ -54,6 +70,8 @@ static const struct {
      "CREATE TEMP TABLE checkpoint (n, hash, before_unix_ms, at_unix_ms,"
      " n_exchanges, n_attempts, cny_nanos, usd_nanos, seal)"},
     {"receipt", "CREATE TEMP TABLE receipt (id, seal, body)"},
+    {"move", "CREATE TEMP TABLE move (n, body)"},
+    {"balance", "CREATE TEMP VIEW balance AS SELECT * FROM account"},
     {"exchange_row", "CREATE TEMP VIEW exchange_row AS SELECT * FROM exchange"},
     {"attempt_row", "CREATE TEMP VIEW attempt_row AS SELECT * FROM attempt"},
 };

@@ -1,6 +1,6 @@
 /*
  * ledger_notes.h - small rows beside the receipts: warnings that were given,
- * requests that limits refused.
+ * requests that limits refused, the time.
  *
  * Private to the ledger. All return 0, or SQLite's code.
  */
@@ -16,6 +16,8 @@
 /* w->fresh: it was not there. */
 int ledger_notes_warn(sqlite3 *db, struct warning *w) MUST_CHECK;
 int ledger_notes_limited(sqlite3 *db, const struct limited_count *c) MUST_CHECK;
+
+int ledger_notes_time(sqlite3 *db, int64_t unix_ms) MUST_CHECK;
 
 /* For readers of a file that an older bijia wrote, a backup perhaps: what it
  * has not yet is empty, or stands for what it has. */

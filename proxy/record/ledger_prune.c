@@ -338,7 +338,8 @@ static void remove_accounts(struct pruning *p)
     static const char accounts[] =
         "DELETE FROM account WHERE no IN (SELECT no FROM account WHERE period "
         "<> 'total' AND window_ms < ?1 AND covered_nanos = spent_nanos AND no "
-        "< (SELECT max(no) FROM account) LIMIT 1000)";
+        "< (SELECT max(no) FROM account) AND NOT EXISTS (SELECT 1 FROM move) "
+        "LIMIT 1000)";
 
     p->told.n_accounts += run_with(p, accounts, p->before_ms - month_ms);
     if (p->told.n_accounts)

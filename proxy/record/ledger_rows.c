@@ -81,6 +81,16 @@ const char *const ledger_steps[] = {
     " a.value->>8, a.value->>9, a.value->>10, a.value->>11, a.value->>12,"
     " a.value->>13, a.value->>14, a.value->>15, a.value->>16, a.value->>17,"
     " r.seal FROM receipt r, json_each(r.body, '$[20]') a;",
+    /* see ledger_moves.h */
+    "CREATE TABLE move (n INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;"
+    "CREATE VIEW balance AS SELECT a.no, a.team, a.scope, a.who, a.period,"
+    " a.currency, a.window_ms,"
+    " a.spent_nanos + coalesce(m.spent, 0) AS spent_nanos,"
+    " max(coalesce(m.covered, a.covered_nanos), a.spent_nanos +"
+    " coalesce(m.spent, 0)) AS covered_nanos, a.retired_nanos"
+    " FROM account a LEFT JOIN (SELECT e.value->>0 AS no,"
+    " sum(e.value->>1) AS spent, max(n), e.value->>2 AS covered"
+    " FROM move, json_each(body) e GROUP BY 1) m ON m.no = a.no;",
 };
 /* clang-format on */
 

@@ -149,7 +149,7 @@ static const char *const checks[] = {
     "WITH x AS MATERIALIZED (SELECT team, currency, sum(cost_nanos) AS nanos "
     "FROM exchange GROUP BY team, currency) SELECT 'the account of team ' || "
     "a.team || ' holds ' || a.spent_nanos || ' nanos of ' || a.currency || ', "
-    "its exchanges ' || coalesce(x.nanos, 0) FROM account a LEFT JOIN x ON "
+    "its exchanges ' || coalesce(x.nanos, 0) FROM balance a LEFT JOIN x ON "
     "x.team = a.team AND x.currency = a.currency WHERE a.scope = 'all' AND "
     "a.spent_nanos - a.retired_nanos <> coalesce(x.nanos, 0)",
     "SELECT 'what was removed cost ' || c.cny_nanos || ' nanos of CNY and ' || "

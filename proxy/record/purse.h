@@ -9,7 +9,7 @@
  *
  *   worker:    purse_take -> [wait] -> purse_settle
  *   recorder:  purses_wanted -> account_plan -> (committed) -> account_grant
- *              ... account_recorded, once what was taken is in the ledger
+ *              (batch_end tells of what was taken and settled)
  *
  * An account is covered by a lease: `covered` is durable, and neither what is
  * spent nor what is reserved ever reaches beyond it in memory. So the ledger
@@ -143,6 +143,8 @@ struct batch {
 void batch_add_wanted(struct batch *b, struct account *list);
 /* A charge that joins the account's row with this transaction. */
 void batch_charge(struct batch *b, struct account *a, int64_t nanos);
+/* The same, of a hold: its row is in the ledger once the transaction is. */
+void batch_end(struct batch *b, struct account *a, int64_t nanos);
 /* The transaction failed: its charges will be told again. */
 void batch_forget_charges(struct batch *b);
 struct account *account_next(const struct account *a);
@@ -151,7 +153,7 @@ struct account *account_next(const struct account *a);
 struct account_plan {
     struct account *account;
     const char *team;
-    struct account_key key;
+    const struct account_key *key;
     int64_t no;    /* of its row; 0: not looked up yet */
     int64_t delta; /* charges that join it */
     int64_t covered;
@@ -165,7 +167,7 @@ void account_plan_from(struct account_plan *plan, int64_t used);
 /* The row says so, durably. True: somebody waited. The batch forgets it: look
  * for the next one before. */
 bool account_grant(const struct account_plan *plan);
-/* One hold's row is in the ledger, or never will be needed. */
+/* One hold has no row and needs none, or batch_end() was not told of it. */
 void account_recorded(struct account *a);
 
 /* Queues all that were idle since `before_mono_ms` to give their cover back.

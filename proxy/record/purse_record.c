@@ -52,10 +52,18 @@ void batch_charge(struct batch *b, struct account *a, int64_t nanos)
     b->first = a;
 }
 
+void batch_end(struct batch *b, struct account *a, int64_t nanos)
+{
+    a->n_ended++;
+    batch_charge(b, a, nanos);
+}
+
 void batch_forget_charges(struct batch *b)
 {
-    for (struct account *a = b->first; a; a = a->batch_next)
+    for (struct account *a = b->first; a; a = a->batch_next) {
         a->delta = 0;
+        a->n_ended = 0;
+    }
 }
 
 struct account *account_next(const struct account *a)
@@ -85,7 +93,7 @@ void account_plan(struct account *a, struct account_plan *out)
     *out = (struct account_plan){
         .account = a,
         .team = a->purse->team,
-        .key = a->key,
+        .key = &a->key,
         .no = a->no,
         .delta = a->delta,
     };
@@ -131,10 +139,13 @@ bool account_grant(const struct account_plan *plan)
         a->covered = larger(a->covered, plan->covered);
     if (a->from_wanted)
         a->queued = false;
+    ENSURE(a->n_holds >= a->n_ended);
+    a->n_holds -= a->n_ended;
     waited = a->waited;
     a->waited = false;
     pthread_mutex_unlock(&a->purse->lock);
     a->delta = 0;
+    a->n_ended = 0;
     a->in_batch = a->from_wanted = false;
     return waited;
 }

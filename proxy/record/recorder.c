@@ -173,6 +173,8 @@ static int doze_ms(struct recorder *r)
 {
     int64_t wait_ms = limited_wait_ms(&r->limited, clock_mono_ms());
 
+    if (ledger_lags(r->ledger))
+        return LEDGER_REST_MS + GATHER_MS;
     return wait_ms < 0 || wait_ms > SWEEP_MS ? SWEEP_MS : (int)wait_ms;
 }
 
@@ -221,18 +223,31 @@ static void sweep(struct recorder *r)
     purses_close_idle(r->purses, now_ms - LEASE_MS);
 }
 
+static void failed_aside(struct recorder *r, const char *event)
+{
+    log_line(LOG_ERROR, event, "problem=\"%s\"", ledger_problem(r->ledger));
+    if (ledger_recover(r->ledger))
+        recorder_failed(r);
+}
+
 /* One piece of old rows. False: there is none. */
 static bool prune(struct recorder *r)
 {
     int rc = r->failed ? 0 : retention_step(&r->retention, r->ledger);
 
-    if (rc < 0) {
-        log_line(LOG_ERROR, "ledger_prune", "problem=\"%s\"",
-                 ledger_problem(r->ledger));
-        if (ledger_recover(r->ledger))
-            recorder_failed(r);
-    }
+    if (rc < 0)
+        failed_aside(r, "ledger_prune");
     return rc > 0;
+}
+
+/* Once nothing comes: whoever reads the accounts' rows finds what is spent. */
+static void fold(struct recorder *r)
+{
+    if (r->failed || !ledger_lags(r->ledger) ||
+        clock_mono_ms() - r->wrote_at_ms < LEDGER_REST_MS)
+        return;
+    if (ledger_fold(r->ledger))
+        failed_aside(r, "ledger_fold");
 }
 
 static void *run(void *arg)
@@ -247,6 +262,7 @@ static void *run(void *arg)
         sweep(r);
         if (gather(r)) {
             recorder_write(r);
+            r->wrote_at_ms = clock_mono_ms();
             if (!ending) {
                 (void)prune(r);
                 recorder_rest(r, GATHER_MS);
@@ -259,6 +275,7 @@ static void *run(void *arg)
                 recorder_failed(r);
             return NULL;
         } else {
+            fold(r);
             doze(r);
         }
     }

@@ -35,7 +35,7 @@ struct recorder {
     struct ledger *ledger;
     struct charging charging; /* of the batch */
     size_t n_charged;         /* receipts of it */
-    int64_t swept_at_ms, noted_at_ms;
+    int64_t swept_at_ms, noted_at_ms, wrote_at_ms;
     struct retention retention;
     struct routing_log log;
     bool failed; /* the batch, at its last try */

@@ -25,7 +25,6 @@ enum {
      * default), so that the rest is patience with a slow disk. At worst
      * 36 MiB. */
     TRAY_RECEIPTS = 16384,
-    CACHE_LINE_BYTES = 64,
 };
 
 struct slip {

@@ -69,6 +69,7 @@ struct exchange *exchange_open(struct worker *w, struct http_request *req,
     x->asked = "";
     x->wait = (struct loop_timer){.fn = on_wait, .arg = x};
     x->total = (struct loop_timer){.fn = on_total, .arg = x};
+    gate_fetch(x);
     receipt_id_new(x->id);
     req->handler_data = x;
     req->on_gone = on_gone;

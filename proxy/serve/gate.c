@@ -94,6 +94,20 @@ static void find_limits(struct exchange *x)
     x->gate.limits[1] = e->key_limits[x->key - e->snapshot->keys];
 }
 
+void gate_fetch(const struct exchange *x)
+{
+    const struct edition *e = x->edition;
+    const struct limit *of[] = {e->key_limits[x->key - e->snapshot->keys],
+                                e->team_limits[x->key->team->index]};
+
+    for (size_t i = 0; i < ARRAY_LEN(of); i++) {
+        __builtin_prefetch(of[i]);
+        __builtin_prefetch(&of[i]->in_flight);
+    }
+    __builtin_prefetch(e->purses[x->key->team->index]);
+    __builtin_prefetch(x->key->team->budgets);
+}
+
 bool gate_enter(struct exchange *x, struct refusal *out)
 {
     struct gate *g = &x->gate;

@@ -33,15 +33,16 @@ bool ledger_fresh(const struct ledger *l, size_t i)
     return true;
 }
 
-int ledger_move(struct ledger *l, struct account_plan *plan)
+int ledger_move(struct ledger *l, struct account_plan *plans, size_t n)
 {
     static int64_t n_accounts;
 
     (void)l;
-    if (!plan->no) {
-        plan->no = ++n_accounts;
-        account_plan_from(plan, 0);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!plans[i].no) {
+            plans[i].no = ++n_accounts;
+            account_plan_from(&plans[i], 0);
+        }
     return 0;
 }
 

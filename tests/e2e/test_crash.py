@@ -20,7 +20,8 @@ KILLS = int(os.environ.get("BIJIA_TEST_KILLS", "25"))
 POINT_KILLS = int(os.environ.get("BIJIA_TEST_POINT_KILLS", "3"))     # at each fail point
 TEAMS = ["t%d" % i for i in range(5)]
 POINTS = ["reserve_before", "reserved", "intended", "dispatched", "settle_before", "settled", "row_before",
-          "account_before", "begin_before", "commit_before", "commit_after", "grant_before"]
+          "account_before", "begin_before", "commit_before", "commit_after", "grant_before",
+          "fold_before", "fold_after"]
 MODELS = ["deepseek/deepseek-flash", "qwen/qwen3.5-flash", "openai/gpt-6-luna"]
 NANOS = 10**9
 

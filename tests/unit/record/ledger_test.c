@@ -238,7 +238,7 @@ static void rows_survive_a_restart(void **state)
     r = receipt(b);
     assert_int_equal(write_batch(b, &r, 1), 0);
     assert_int_equal(ledger_ask(b->dir, "SELECT count(*) FROM exchange"), 2);
-    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 4);
+    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 5);
 }
 
 /* The rows of what is on the disk, were the power cut now. */

@@ -37,6 +37,9 @@ struct bench {
     int n_batch;
 };
 
+static const struct account_key all = {.scope = ACCOUNT_ALL,
+                                       .period = PERIOD_TOTAL};
+
 static int set_up(void **state)
 {
     static struct bench b;
@@ -45,8 +48,7 @@ static int set_up(void **state)
     world_directory(b.dir);
     b.world = world_new(7);
     b.ledger = ledger_open(b.dir, b.error, sizeof(b.error));
-    b.all = (struct account_plan){
-        .team = "demo", .key = {.scope = ACCOUNT_ALL, .period = PERIOD_TOTAL}};
+    b.all = (struct account_plan){.team = "demo", .key = &all};
     *state = &b;
     return b.ledger ? 0 : -1;
 }
@@ -105,7 +107,7 @@ static void add(struct bench *b, int64_t at_ms, bool refused)
     ledger_add(b->ledger, &b->batch[b->n_batch++]);
     b->all.delta = r.cost.nanos;
     b->all.covered = INT64_MAX / 2;
-    assert_int_equal(ledger_move(b->ledger, &b->all), 0);
+    assert_int_equal(ledger_move(b->ledger, &b->all, 1), 0);
 }
 
 static void commit(struct bench *b)
@@ -263,19 +265,21 @@ static void a_row_begun_long_before_its_seal_goes_with_it(void **state)
 static void what_was_refused_and_windows_that_ended_go_too(void **state)
 {
     struct bench *b = *state;
-    struct account_plan plans[] = {
-        {.team = "demo", .key = {.scope = ACCOUNT_TEAM, .period = PERIOD_DAY}},
-        {.team = "demo", .key = {.scope = ACCOUNT_USER, .period = PERIOD_DAY}},
-        {.team = "demo",
-         .key = {.scope = ACCOUNT_TEAM, .period = PERIOD_TOTAL}},
+    const struct account_key keys[] = {
+        {.window_ms = begin_ms, .scope = ACCOUNT_TEAM, .period = PERIOD_DAY},
+        {.window_ms = begin_ms + 60 * day_ms,
+         .scope = ACCOUNT_USER,
+         .period = PERIOD_DAY},
+        {.scope = ACCOUNT_TEAM, .period = PERIOD_TOTAL},
     };
+    struct account_plan plans[ARRAY_LEN(keys)] = {{.no = 0}};
     struct warning w = {.mark = {1, 1}};
 
-    plans[0].key.window_ms = begin_ms;
-    plans[1].key.window_ms = begin_ms + 60 * day_ms;
     assert_int_equal(ledger_begin(b->ledger), 0);
     for (size_t i = 0; i < ARRAY_LEN(plans); i++) {
-        assert_int_equal(ledger_move(b->ledger, &plans[i]), 0);
+        plans[i].team = "demo";
+        plans[i].key = &keys[i];
+        assert_int_equal(ledger_move(b->ledger, &plans[i], 1), 0);
         w.account_no = plans[i].no;
         assert_int_equal(ledger_warn(b->ledger, &w), 0);
     }

@@ -244,10 +244,10 @@ struct transaction {
 
 static void move(struct transaction *t, struct account_plan *plan)
 {
-    struct row *row = &t->rows[plan->key.scope];
+    struct row *row = &t->rows[plan->key->scope];
 
     if (!plan->no) {
-        plan->no = plan->key.scope + 1;
+        plan->no = plan->key->scope + 1;
         row->there = true;
         account_plan_from(plan, row->spent);
     }
