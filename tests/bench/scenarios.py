@@ -19,6 +19,7 @@ SIZES = {"1k": (1024, 64, False), "32k": (32768, 64, False),
 CHUNKS_PER_SECOND = 20000
 SETTLE_SECONDS = 0.25  # the ledger writes its last batch
 BESIDE_STREAMS = 9000
+PAIRS = 5  # of runs, between the start and the end of what is compared
 
 
 class Load:
@@ -226,30 +227,50 @@ def beside(bench, n=BESIDE_STREAMS):
 
 def compared(bench, names, **kind):
     """CPU of all threads per request (of 1 KiB, or a `kind` of its own), of
-    two ways to run bijia; in alternating runs."""
+    two ways to run bijia. Both stand ready and take turns, PAIRS times from
+    start to end: a pair's two runs are a second apart, so what the machine
+    does meanwhile meets both."""
+    found = {name: [] for name in names}
+    for _ in range(bench.repetitions):
+        foreign = Foreign(bench.proxies["direct"].start())
+        proxies = [bench.proxies[name] for name in names]
+        loads = {p.name: ready(bench, p, kind) for p in proxies}
+        runs = []
+        for _ in range(PAIRS):
+            random.shuffle(proxies)
+            runs += [(p.name, one_run(p, loads[p.name])) for p in proxies]
+        for proxy in proxies:
+            loads[proxy.name].close()
+            proxy.stop()
+        cores = foreign.cores()
+        for name, run in runs:
+            found[name].append({**run, "foreign_cores": cores})
+    return found
 
-    def measure(proxy):
-        proxy.start(streams="as_stream" in kind)
-        if proxy.keys_file:  # the first request of each opens its accounts
-            first = Load(bench.load, proxy, connections=64, warmup_ms=0,
-                         requests=proxy.n_keys)
-            first.line()
-            first.close()
-        load = Load(bench.load, proxy, connections=64, gate=1,
-                    warmup_ms=bench.warmup_ms, run_ms=bench.run_ms, **kind)
-        load.line()
-        time.sleep(SETTLE_SECONDS)
-        before = proxy.cpu_ns()
-        result = load.ask()
-        time.sleep(SETTLE_SECONDS)
-        used = cpu_between(before, proxy.cpu_ns(), result["completed"])
-        load.close()
-        proxy.stop()
-        return {**used, "all": sum(used.values()), "rps": result["rps"],
-                "start_ms": proxy.start_seconds * 1000,
-                "errors": result["errors"]}
 
-    return repeated(2 * bench.repetitions, measure, names, bench.proxies)
+def ready(bench, proxy, kind):
+    """Started and warm; its load waits for `go`."""
+    proxy.start(streams="as_stream" in kind)
+    if proxy.keys_file:  # the first request of each opens its accounts
+        first = Load(bench.load, proxy, connections=64, warmup_ms=0,
+                     requests=proxy.n_keys)
+        first.line()
+        first.close()
+    load = Load(bench.load, proxy, connections=64, gate=1,
+                warmup_ms=bench.warmup_ms, run_ms=bench.run_ms, **kind)
+    load.line()
+    time.sleep(SETTLE_SECONDS)
+    return load
+
+
+def one_run(proxy, load):
+    before = proxy.cpu_ns()
+    result = load.ask()
+    time.sleep(SETTLE_SECONDS)
+    used = cpu_between(before, proxy.cpu_ns(), result["completed"])
+    return {**used, "all": sum(used.values()), "rps": result["rps"],
+            "start_ms": proxy.start_seconds * 1000,
+            "errors": result["errors"]}
 
 
 def syscalls(bench, proxy, n):
