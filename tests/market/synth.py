@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Traffic that the shared traces lack: applications with long common prompts.
 
-    python3 synth.py DIR     writes agents.jsonl, faq.jsonl, mixed.jsonl
+    python3 synth.py DIR     writes a trace for each of TRACES
 
 The same every time. `agents`: long conversations behind prompts of up to
 20,000 tokens; `faq`: single questions behind such prompts; `mixed`: both,
-small and large, in three classes of text.
+small and large, in three classes of text; `chats`: short prompts, long
+answers; `tasks`: few, long and fast; `documents`: questions about one each.
 """
 import json
 import os
@@ -14,11 +15,14 @@ import sys
 
 START, LASTS_S, BLOCK = 1795397400.0, 1800, 512
 TRACES = {
-    #          common prompts, turns, growth, gap s, rate, answers, text classes
-    "agents": ([20000, 6000, 3000, 12000], 8, 900, 20, .35, [150, 400, 80], ["en"]),
-    "faq": ([16000, 9000, 4000], .4, 300, 60, 2, [60, 200, 500], ["en"]),
+    # common prompts, turns, growth, gap s, rate, answers, text classes, seed
+    "agents": ([20000, 6000, 3000, 12000], 8, 900, 20, .35, [150, 400, 80], ["en"], 3),
+    "faq": ([16000, 9000, 4000], .4, 300, 60, 2, [60, 200, 500], ["en"], 4),
     "mixed": ([512, 30000, 1024, 8000, 2048, 600], 2, 2500, 90, .8,
-              [300, 700, 40, 150], ["en", "zh", "digits"]),
+              [300, 700, 40, 150], ["en", "zh", "digits"], 5),
+    "chats": ([1024, 2048, 512], 2.2, 700, 120, 1.2, [300, 500, 200], ["en", "zh"], 11),
+    "tasks": ([9000, 2500], 14, 1500, 12, .15, [200, 120], ["en"], 12),
+    "documents": ([3000, 6000], .6, 3000, 60, 1.5, [250], ["en"], 13),
 }
 
 
@@ -34,7 +38,7 @@ class Names:
 
 
 def arrivals(shape, chance):
-    common, turns, growth, gap, rate, answers, _ = shape
+    common, turns, growth, gap, rate, answers = shape[:6]
     names = Names()
     prompts = [[names.new() for _ in range(tokens // BLOCK)] for tokens in common]
     at, found = 0.0, []
@@ -57,13 +61,13 @@ def arrivals(shape, chance):
 
 def write(directory):
     os.makedirs(directory, exist_ok=True)
-    for number, (name, shape) in enumerate(TRACES.items()):
+    for name, shape in TRACES.items():
         path = os.path.join(directory, f"{name}.jsonl")
         if os.path.exists(path):
             continue
         with open(path + ".new", "w", encoding="utf-8") as file:
             for i, (at, tokens, answer, prefix, app) in enumerate(
-                    arrivals(shape, random.Random(number + 3))):
+                    arrivals(shape, random.Random(shape[7]))):
                 file.write(json.dumps({
                     "at": round(START + at, 3), "id": f"r{i}", "team": "t", "model": "chat",
                     "input_tokens": tokens, "output_tokens": answer, "prefix": prefix,

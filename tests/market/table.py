@@ -17,7 +17,18 @@ MARKET = Path(os.environ.get("MARKET_DIR", ROOT.parent / "shared" / "market"))
 TRACES = MARKET.parent / "traces"
 MADE = ROOT / "build" / "market" / "traces"
 WITH_MADE = ("cn-offpeak", "v4flash", "nocache-cheapest", "units", "tiers", "verbose", "ttl-60s")
+WITH_MORE = ("cn-offpeak", "cn-real", "v4flash", "nocache-cheapest", "silent-misses", "units",
+             "verbose", "ttl-60s", "wide-discounts", "narrow-discounts", "dollars", "three-ways")
 CONVERSATION = TRACES / "conversation-first-half.jsonl"
+
+
+def halves():
+    """The conversation trace's halves, as traces of their own."""
+    lines = CONVERSATION.read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, part in (("conv-1st", lines[:len(lines) // 2]), ("conv-2nd", lines[len(lines) // 2:])):
+        path = MADE / f"{name}.jsonl"
+        if not path.exists():
+            path.write_text("".join(part), encoding="utf-8")
 
 
 def cells():
@@ -27,6 +38,9 @@ def cells():
     for name in ("agents", "faq", "mixed"):
         yield from ((MADE / f"{name}.jsonl", one) for one in shared + own
                     if one.stem in WITH_MADE)
+    for name in ("chats", "tasks", "documents", "conv-1st", "conv-2nd"):
+        yield from ((MADE / f"{name}.jsonl", one) for one in shared + own
+                    if one.stem in WITH_MORE)
     yield from ((TRACES / f"azure-{kind}.jsonl", one) for kind in ("conv", "code")
                 for one in shared)
 
@@ -59,6 +73,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     synth.write(MADE)
+    halves()
     chosen = [pair for pair in cells() if options.only in f"{pair[0].stem}/{pair[1].stem}"]
     print(f"{'trace':12} {'prices':17} {'total':>15} {'% single':>8} {'% hinds.':>8} "
           f"{'gap %':>6} {'x bound':>7} {'error':>6} {'bias':>6} {'sec':>6} {'us':>5} {'bills':>5} {'left':>4}")
