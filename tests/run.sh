@@ -142,14 +142,14 @@ for suite in $suites; do
         build fuzz && for fuzzer in build/fuzz/tests/*_fuzz; do
             name=$(basename "$fuzzer" _fuzz)
             fresh=$(mktemp -d)
-            check "fuzz $name" "$fuzzer" -max_total_time=3 -timeout=5 \
+            check "fuzz $name" "$fuzzer" -max_total_time=2 -timeout=5 \
                 -rss_limit_mb=1024 -artifact_prefix="$out/$name-" \
                 "$fresh" "tests/fuzz/corpus/$name"
             rm -rf "$fresh"
         done ;;
     release)
         build release --target purse_test bench_mock bench_load &&
-            units release -R 'unit.record.purse|bench.smoke' &&
+            units release -R 'unit.record.purse$|bench.smoke' &&
             check "quickstart" sh conf/quickstart.sh --once ;;
     model)
         check "model of budgets" sh tests/model/run.sh ;;
