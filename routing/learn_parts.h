@@ -100,9 +100,9 @@ struct offer_learnt {
     /* tokens true to estimated, by class, and how sure */
     float weight[TOKEN_CLASSES], doubt[TOKEN_CLASSES];
     uint32_t counted;
-    /* how much longer its answers are than others' to the same, as a
-     * logarithm; how many comparisons that rests on; the factor */
-    float talk, compared, verbosity;
+    /* how much longer its answers are than others' to the same: as a
+     * logarithm, as a factor */
+    float talk, verbosity;
     uint32_t answers;
 };
 

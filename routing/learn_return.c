@@ -323,7 +323,7 @@ float chance_by(const struct chance *c, uint32_t ticks)
         float waits = 1 - c->by[j];
 
         if (ticks < edges[j])
-            return ticks == from
+            return ticks == from || before <= 0
                        ? 1 - before
                        : 1 - before * powf(waits / before,
                                            (float)(ticks - from) /

@@ -184,7 +184,6 @@ static void compare(struct learnt *l, uint16_t offer)
         if (l->said[k].key != 0)
             differ(&sum, &worth, l, &l->said[k], offer);
     v->talk = sum / (worth + doubt);
-    v->compared = worth;
     v->verbosity = expf(clampf(v->talk, -most, most));
 }
 

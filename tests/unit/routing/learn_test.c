@@ -473,6 +473,17 @@ static void within_a_bin_any_moment_is_as_likely_as_the_next(void **u)
     assert_true(fabs((double)chance_by(&c, UINT32_MAX) - .75) < 1e-6);
 }
 
+static void what_surely_comes_has_come_in_all_later_bins(void **u)
+{
+    struct chance c;
+
+    (void)u;
+    for (int i = 0; i < RETURN_BINS; i++)
+        c.by[i] = 1;
+    assert_true(chance_by(&c, 700) == 1); /* in the second bin */
+    assert_true(chance_by(&c, UINT32_MAX) == 1);
+}
+
 static void a_file_of_other_limits_or_with_a_wild_index_is_refused(void **u)
 {
     const struct learnt_limits limits = {.blocks = 1 << 10, .tails = 1 << 8};
@@ -530,6 +541,7 @@ int main(void)
             a_cache_of_which_nothing_is_told_is_used_once_it_is_seen_to_read),
         cmocka_unit_test(those_that_have_not_gone_on_yet_count_as_half),
         cmocka_unit_test(within_a_bin_any_moment_is_as_likely_as_the_next),
+        cmocka_unit_test(what_surely_comes_has_come_in_all_later_bins),
         cmocka_unit_test(
             a_file_of_other_limits_or_with_a_wild_index_is_refused),
         cmocka_unit_test(memory_never_grows_whatever_comes),
