@@ -50,7 +50,7 @@ enum {
     X(L, STORE, "store", ANY, "") \
     X(L, METADATA, "metadata", ANY, "") \
     X(L, LOGPROBS, "logprobs", ANY, "") \
-    X(L, USER, "user", ANY, "") \
+    X(L, USER, "user", TEXT, "a text") \
     X(L, PROMPT_CACHE_KEY, "prompt_cache_key", ANY, "") \
     X(L, SERVICE_TIER, "service_tier", ANY, "")
 

@@ -62,7 +62,7 @@ struct chat_field {
 struct chat_message {
     struct span object, role, content;
     enum json_kind content_kind;
-    char role_word; /* s)ystem d)eveloper u)ser a)ssistant t)ool ?) other */
+    char role_word; /* s)ystem d)eveloper u)ser a)ssistant t)ool f)unction */
     bool tool_calls, image;
     bool reasoning_content; /* and it is not empty */
 };

@@ -372,8 +372,8 @@ const char *chat_look_refuse(const struct chat *chat)
     for (size_t i = 0; i < chat->n_messages; i++) {
         const struct chat_message *m = &chat->messages[i];
 
-        if (m->role_word == '?')
-            return "it does not know a message's role";
+        if (m->role_word == 'f')
+            return "it does not know the role function";
         if (!first && !chat_is_system(m))
             first = m;
         why = parts_refuse(chat, m);

@@ -65,17 +65,16 @@ static void text_read(struct chat_reader *r)
         text_counter_add(&r->text, text);
 }
 
+/* The first letter of one, which tells them apart; 0: no vendor knows it. */
 static char role_word(struct json_text role)
 {
-    if (json_text_is(role, "user"))
-        return 'u';
-    if (json_text_is(role, "assistant"))
-        return 'a';
-    if (json_text_is(role, "system"))
-        return 's';
-    if (json_text_is(role, "tool"))
-        return 't';
-    return json_text_is(role, "developer") ? 'd' : '?';
+    static const char *const words[] = {"user", "assistant", "system",
+                                        "tool", "developer", "function"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (json_text_is(role, words[i]))
+            return *words[i];
+    return 0;
 }
 
 static void role_read(struct chat_reader *r, const struct place *place)
@@ -90,6 +89,10 @@ static void role_read(struct chat_reader *r, const struct place *place)
         return;
     place->message->role = chat_span(r, role.raw.bytes - 1, r->s.at);
     place->message->role_word = role_word(role);
+    if (!place->message->role_word)
+        refuse(r, place, "role",
+               "must be one of system, developer, user, assistant, tool, "
+               "function");
 }
 
 static void image_url(struct chat_reader *r, struct json_text url)

@@ -169,6 +169,10 @@ def test_an_unknown_model_raises_not_found(client):
     ({"messages": [{"role": "user", "content": "x"}], "stream": "yes"}, "stream"),
     ({"messages": [{"role": "user", "content": "x"}], "max_tokens": -1}, "max_tokens"),
     ({"messages": [{"role": "user", "content": "x"}], "n": 1.5}, "n"),
+    ({"messages": [{"role": "user", "content": "x"}, {"role": "critic", "content": "x"}]}, "messages[1].role"),
+    ({"messages": [{"role": None, "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user", "content": "x"}], "user": 7}, "user"),
 ])
 def test_a_request_that_is_no_chat_raises_bad_request_with_the_field(client, body, param):
     with pytest.raises(openai.BadRequestError) as caught:

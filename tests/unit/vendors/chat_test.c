@@ -77,8 +77,20 @@ static const struct {
      "messages[0].tool_calls", "must be a list"},
     {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"Role\":\"x\"}]}",
      "role", "must be spelt"},
-    {"{\"model\":\"m\",\"messages\":[{\"role\":\"a\",\"role\":\"b\"}]}", "role",
-     "twice"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"role\":\"tool\"}]}",
+     "role", "twice"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":null}]}", "messages[0].role",
+     "must be a text"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\"},"
+     "{\"role\":\"critic\",\"content\":\"\"}]}",
+     "messages[1].role", "must be one of system, developer, user, assistant"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"\"}]}", "messages[0].role",
+     "must be one of"},
+    {"{\"model\":\"m\",\"messages\":[{\"role\":\"User\"}]}", "messages[0].role",
+     "must be one of"},
+    {"{\"model\":\"m\"," USER ",\"user\":7}", "user", "must be a text"},
+    {"{\"model\":\"m\"," USER ",\"user\":{\"id\":\"u\"}}", "user",
+     "must be a text"},
     {"{\"model\":\"m\"," USER ",\"stream\":\"yes\"}", "stream",
      "true or false"},
     {"{\"model\":\"m\"," USER ",\"stream_options\":1}", "stream_options",
@@ -129,6 +141,7 @@ static void unknown_fields_and_nulls_pass(void **state)
     struct chat chat = good(
         "{\"model\":\"m\"," USER ",\"stream\":null,\"n\":null,\"tools\":null,"
         "\"stream_options\":null,\"max_tokens\":null,\"response_format\":null,"
+        "\"user\":null,"
         "\"x\":{\"model\":1,\"Model\":2},\"x\":[[1e400]],\"seed\":1.5}");
 
     (void)state;
@@ -226,7 +239,8 @@ static void messages_are_told_apart(void **state)
         "\"zz\",\"function\":{\"name\":\"ef\",\"arguments\":\"{\\\"g\\\":1}\"}"
         "}],\"reasoning_content\":\"hi\"},"
         "{\"tool_call_id\":\"zz\",\"role\":\"tool\",\"content\":\"jk\"},"
-        "{\"role\":\"critic\",\"content\":\"\",\"reasoning_content\":\"\"}]}");
+        "{\"role\":\"func\\u0074ion\",\"content\":\"\",\"reasoning_content\":"
+        "\"\"}]}");
 
     (void)state;
     assert_int_equal(chat.n_messages, 5);
@@ -238,7 +252,7 @@ static void messages_are_told_apart(void **state)
     assert_true(chat.messages[2].reasoning_content);
     assert_int_equal(chat.messages[2].content_kind, JSON_NULL);
     assert_int_equal(chat.messages[3].role_word, 't');
-    assert_int_equal(chat.messages[4].role_word, '?');
+    assert_int_equal(chat.messages[4].role_word, 'f');
     assert_false(chat.messages[4].reasoning_content);
     assert_int_equal(chat.needs, NEED_VISION);
     assert_int_equal(chat.n_images, 1);
