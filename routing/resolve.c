@@ -40,6 +40,8 @@ const struct team *snapshot_find_team(const struct snapshot *s,
     return names_find(s->names, NAMES_TEAM, slice_of(name));
 }
 
+static const char ours[] = "bijia";
+
 static bool is_usable(const struct snapshot *s, const struct team *team,
                       const struct offer *o)
 {
@@ -59,12 +61,23 @@ static bool leads_somewhere(const struct snapshot *s, const struct team *team,
     return false;
 }
 
+const char *snapshot_model_owner(const struct snapshot *s,
+                                 const struct team *team, const char *asked)
+{
+    struct offer_set set = snapshot_resolve(s, team, asked);
+
+    if (!leads_somewhere(s, team, asked))
+        return NULL;
+    return set.n == 1 && strcmp(set.offers[0]->name, asked) == 0
+               ? set.offers[0]->vendor->name
+               : ours;
+}
+
 void snapshot_list_models(const struct snapshot *s, const struct team *team,
                           void (*each)(void *to, const char *id,
                                        const char *owner),
                           void *to)
 {
-    static const char ours[] = "bijia";
     size_t n_own = team ? team->conf->n_aliases : 0;
 
     for (size_t i = 0; i < n_own; i++)

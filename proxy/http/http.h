@@ -61,6 +61,7 @@ struct http_request {
     void *handler_data;
 };
 
+/* A path that ends in '/' stands for all that go on after it. */
 struct http_route {
     const char *method, *path;
     bool (*admit)(struct http_request *req, void *site); /* NULL: yes */

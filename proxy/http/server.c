@@ -132,6 +132,15 @@ static void refuse_method(struct http_request *req, const char *allow)
     http_reply_error(req, &e);
 }
 
+static bool leads_to(const struct http_route *r, struct slice path)
+{
+    size_t len = strlen(r->path);
+
+    if (r->path[len - 1] != '/')
+        return slice_is(path, r->path);
+    return path.len > len && memcmp(path.bytes, r->path, len) == 0;
+}
+
 bool server_admit(struct http_server *s, struct turn *t)
 {
     struct http_request *req = &t->req;
@@ -140,7 +149,7 @@ bool server_admit(struct http_server *s, struct turn *t)
     for (size_t i = 0; i < s->site->n_routes && !t->route; i++) {
         const struct http_route *r = &s->site->routes[i];
 
-        if (!slice_is(req->head.path, r->path))
+        if (!leads_to(r, req->head.path))
             continue;
         if (slice_is(req->head.method, r->method))
             t->route = r;

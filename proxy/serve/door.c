@@ -10,6 +10,8 @@
 
 enum {
     LIST_BYTES = 4 << 20,
+    MODEL_BYTES = 64 << 10, /* more than a head holds, escaped */
+    MODEL_SHOWN = 96,
 };
 
 /* The client's key: "Authorization: Bearer KEY". len 0: none was sent. */
@@ -88,6 +90,14 @@ void door_chat(struct http_request *req, void *worker)
     exchange_run(req->handler_data);
 }
 
+static int put_model(struct buf *out, const char *id, const char *owner)
+{
+    return json_add_raw(out, "{\"id\":") || json_add_text(out, slice_of(id)) ||
+           json_add_raw(out, ",\"object\":\"model\",\"created\":0,"
+                             "\"owned_by\":") ||
+           json_add_text(out, slice_of(owner)) || json_add_raw(out, "}");
+}
+
 struct listing {
     struct buf text;
     size_t n;
@@ -98,12 +108,8 @@ static void list_model(void *to, const char *id, const char *owner)
 {
     struct listing *l = to;
 
-    if (json_add_raw(&l->text, l->n++ ? ",{\"id\":" : "{\"id\":") != 0 ||
-        json_add_text(&l->text, slice_of(id)) != 0 ||
-        json_add_raw(&l->text, ",\"object\":\"model\",\"created\":0,"
-                               "\"owned_by\":") != 0 ||
-        json_add_text(&l->text, slice_of(owner)) != 0 ||
-        json_add_raw(&l->text, "}") != 0)
+    if ((l->n++ && json_add_raw(&l->text, ",") != 0) ||
+        put_model(&l->text, id, owner) != 0)
         l->full = true;
 }
 
@@ -130,6 +136,77 @@ void door_models(struct http_request *req, void *worker)
         http_reply(req, 200, "application/json",
                    (struct slice){l.text.bytes, l.text.len});
     buf_fini(&l.text);
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* What stands behind "/v1/models/": its slashes as they are or as %2F. */
+static const char *asked_model(const struct http_request *req)
+{
+    struct slice from = req->head.path;
+    char *text = arena_alloc(req->arena, from.len + 1), *to = text;
+
+    for (size_t i = sizeof("/v1/models/") - 1; i < from.len; i++) {
+        bool coded = from.bytes[i] == '%' && from.len - i > 2;
+        int high = coded ? digit_of(from.bytes[i + 1]) : -1;
+        int low = coded ? digit_of(from.bytes[i + 2]) : -1;
+
+        if (high < 0 || low < 0) {
+            *to++ = from.bytes[i];
+        } else {
+            *to++ = (char)(high << 4 | low);
+            i += 2;
+        }
+    }
+    *to = '\0';
+    return strlen(text) == (size_t)(to - text) ? text : "";
+}
+
+static void refuse_model(struct http_request *req, const char *asked)
+{
+    struct http_error e = {.status = 404,
+                           .type = "invalid_request_error",
+                           .code = "model_not_found",
+                           .param = "model"};
+    char *shown = arena_strndup(req->arena, asked, strnlen(asked, MODEL_SHOWN));
+
+    for (char *c = shown; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    e.message = arena_printf(req->arena,
+                             "The model `%s` does not exist here, or is not "
+                             "for this team. GET /v1/models lists those that "
+                             "are.",
+                             shown);
+    http_reply_error(req, &e);
+}
+
+void door_model(struct http_request *req, void *worker)
+{
+    const struct exchange *x = req->handler_data;
+    const char *asked = asked_model(req);
+    const char *owner =
+        snapshot_model_owner(x->edition->snapshot, x->key->team, asked);
+    struct buf text;
+
+    (void)worker;
+    if (!owner) {
+        refuse_model(req, asked);
+        return;
+    }
+    buf_init(&text, MODEL_BYTES);
+    if (put_model(&text, asked, owner) != 0)
+        refuse_model(req, asked);
+    else
+        http_reply(req, 200, "application/json",
+                   (struct slice){text.bytes, text.len});
+    buf_fini(&text);
 }
 
 void door_healthz(struct http_request *req, void *worker)

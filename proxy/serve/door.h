@@ -10,5 +10,6 @@
 bool door_admit(struct http_request *req, void *worker);
 void door_chat(struct http_request *req, void *worker);
 void door_models(struct http_request *req, void *worker);
+void door_model(struct http_request *req, void *worker);
 void door_healthz(struct http_request *req, void *worker);
 void door_readyz(struct http_request *req, void *worker);

@@ -145,6 +145,31 @@ def test_models_are_listed(client):
     assert "chat" in names and "deepseek/deepseek-flash" in names
 
 
+def test_a_model_is_retrieved_by_the_name_it_is_listed_by(client, proxy):
+    for model in client.models.list():
+        assert client.models.retrieve(model.id) == model
+    bare = client.models.retrieve("deepseek-flash")         # asked for so, though not listed
+    assert (bare.id, bare.object, bare.owned_by) == ("deepseek-flash", "model", "bijia")
+    key = {"Authorization": "Bearer " + proxy.key}
+    for path in ("deepseek/deepseek-flash", "deepseek%2Fdeepseek-flash", "deepseek%2fdeepseek%2dflash"):
+        answer = proxy.request("GET", "/v1/models/" + path, headers=key)
+        assert answer.status == 200 and answer.json()["id"] == "deepseek/deepseek-flash"
+    assert proxy.request("GET", "/v1/models/chat", headers={"Authorization": "Bearer x"}).status == 401
+    assert proxy.request("POST", "/v1/models/chat", headers=key).status == 405
+    assert proxy.request("GET", "/v1/models/", headers=key).json()["error"]["code"] == "unknown_url"
+
+
+def test_a_model_that_is_not_there_or_not_for_the_team_is_not_found(start, sim):
+    proxy = start(edit=lambda p: p.replace("policy.yaml", "  demo:\n", "  demo:\n    residency: cn\n"))
+    with openai.OpenAI(base_url=proxy.base_url, api_key=proxy.key, max_retries=0) as client:
+        assert client.models.retrieve("kimi/kimi-k3").owned_by == "kimi"
+        for name in ("no-such-model", "kimi", "kimi/", "kimi//kimi-k3", "openai/gpt-6-luna", "gpt-6-luna",
+                     "chat\0", "chat\u00e4", "%", "%2", "a%zz", "x" * 500):
+            with pytest.raises(openai.NotFoundError) as caught:
+                client.models.retrieve(name)
+            assert caught.value.code == "model_not_found" and caught.value.type == "invalid_request_error"
+
+
 # --- each class of error is the SDK's own exception --------------------------------------------
 
 

@@ -243,6 +243,38 @@ static void the_list_of_models_is_what_a_team_may_ask_for(void **state)
     snapshot_release(s);
 }
 
+static void a_model_has_an_owner_where_the_team_may_ask_for_it(void **state)
+{
+    struct snapshot *s = market();
+
+    static const struct {
+        const char *team, *asked, *owner;
+    } rows[] = {
+        {"few", "deepseek/flash", "deepseek"},
+        {"few", "chat", "bijia"},
+        {"few", "deepseek/glm-5", NULL},
+        {"few", "glms", NULL},
+        {"few", "mine", NULL},
+        {"own", "mine", "bijia"},
+        {"own", "glm-5", "bijia"}, /* whoever sells it */
+        {"own", "router/deepseek/pro", "router"},
+        {"own", "no-such-model", NULL},
+        {"own", "", NULL},
+        {"none", "chat", NULL},
+        {"none", "deepseek/flash", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *owner = snapshot_model_owner(
+            s, snapshot_find_team(s, rows[i].team), rows[i].asked);
+
+        if (!owner != !rows[i].owner || (owner && strcmp(owner, rows[i].owner)))
+            fail_msg("%s: %s: %s", rows[i].team, rows[i].asked, owner);
+    }
+    snapshot_release(s);
+}
+
 struct complaint {
     const char *vendors, *prices, *policy, *keys;
     const char *told;
@@ -545,6 +577,7 @@ int main(void)
         cmocka_unit_test(a_name_is_an_alias_then_an_offer_then_a_model),
         cmocka_unit_test(rules_leave_what_is_allowed_and_not_denied),
         cmocka_unit_test(the_list_of_models_is_what_a_team_may_ask_for),
+        cmocka_unit_test(a_model_has_an_owner_where_the_team_may_ask_for_it),
         cmocka_unit_test(complaints_point_at_the_guilty_line),
         cmocka_unit_test(keys_that_no_header_could_carry_are_refused_unshown),
         cmocka_unit_test(the_last_release_ends_it_whoever_does_it),
