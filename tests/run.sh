@@ -110,6 +110,36 @@ vendors() {
         END { exit bad || NR < 31 }'
 }
 
+# All fuzzers, a core each; fuzzed NAME tells of one how it ended.
+fuzz_all() {
+    rm -f "$out"/*.fuzzed
+    # shellcheck disable=SC2016
+    printf '%s\n' build/fuzz/tests/*_fuzz |
+        xargs -n 1 -P "$(nproc)" sh -c '
+            name=$(basename "$2" _fuzz)
+            fresh=$(mktemp -d)
+            "$2" -max_total_time=2 -timeout=5 -rss_limit_mb=1024 \
+                -artifact_prefix="$1/$name-" "$fresh" \
+                "tests/fuzz/corpus/$name" >"$1/$name.fuzzed" 2>&1 &&
+                echo "ended well" >>"$1/$name.fuzzed"
+            rm -rf "$fresh"' fuzz "$out"
+}
+
+fuzzed() {
+    cat "$out/$1.fuzzed" && tail -n 1 "$out/$1.fuzzed" | grep -q '^ended well$'
+}
+
+# The release's tests, where quickstart has built all but them.
+beside_quickstart() {
+    log=$out/build-release.log
+    cmake --preset release -B build/serve -DBIJIA_TESTS=ON >"$log" 2>&1 &&
+        cmake --build build/serve --target purse_test bench_mock bench_load \
+            >>"$log" 2>&1 && return 0
+    grep -E 'error|warning' "$log" | head -n 40
+    tally "build release" 0 1
+    return 1
+}
+
 formatted() {
     git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror
 }
@@ -139,18 +169,14 @@ for suite in $suites; do
     tidy)
         check "clang-tidy" tidy ;;
     fuzz)
-        build fuzz && for fuzzer in build/fuzz/tests/*_fuzz; do
+        build fuzz && fuzz_all && for fuzzer in build/fuzz/tests/*_fuzz; do
             name=$(basename "$fuzzer" _fuzz)
-            fresh=$(mktemp -d)
-            check "fuzz $name" "$fuzzer" -max_total_time=2 -timeout=5 \
-                -rss_limit_mb=1024 -artifact_prefix="$out/$name-" \
-                "$fresh" "tests/fuzz/corpus/$name"
-            rm -rf "$fresh"
+            check "fuzz $name" fuzzed "$name"
         done ;;
     release)
-        build release --target purse_test bench_mock bench_load &&
-            units release -R 'unit.record.purse$|bench.smoke' &&
-            check "quickstart" sh conf/quickstart.sh --once ;;
+        check "quickstart" sh conf/quickstart.sh --once
+        beside_quickstart && units release --test-dir "$root/build/serve" \
+            -R 'unit.record.purse$|bench.smoke' ;;
     model)
         check "model of budgets" sh tests/model/run.sh ;;
     *) echo "no suite called $suite" >&2; total_failed=$((total_failed + 1)) ;;
