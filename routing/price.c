@@ -321,19 +321,6 @@ struct rates rates_of(const struct snapshot *s, enum currency to,
     return x;
 }
 
-bool rates_convert(struct money *out, const struct rates *x, struct money m)
-{
-    if (!x->from[m.currency].known)
-        return false;
-    if (m.currency == x->to)
-        *out = m;
-    else if (x->from[m.currency].back)
-        *out = money_convert_back(m, x->to, x->from[m.currency].rate_nanos);
-    else
-        *out = money_convert(m, x->to, x->from[m.currency].rate_nanos);
-    return true;
-}
-
 bool price_convert(struct money *out, const struct snapshot *s, struct money m,
                    enum currency to, int64_t at_unix_ms)
 {

@@ -127,5 +127,15 @@ struct rates {
 
 struct rates rates_of(const struct snapshot *s, enum currency to,
                       int64_t at_unix_ms);
-bool rates_convert(struct money *out, const struct rates *x,
-                   struct money m) MUST_CHECK;
+
+/* Inline, for each offer of a decision asks. */
+static inline bool rates_convert(struct money *out, const struct rates *x,
+                                 struct money m)
+{
+    if (!x->from[m.currency].known)
+        return false;
+    *out = x->from[m.currency].back
+               ? money_convert_back(m, x->to, x->from[m.currency].rate_nanos)
+               : money_convert(m, x->to, x->from[m.currency].rate_nanos);
+    return true;
+}
