@@ -329,8 +329,10 @@ static void judge_all(struct decision *out, const struct snapshot *snapshot,
     struct moment moment = {.unix_ms = conditions->now_unix_ms};
     struct rates rates =
         rates_of(snapshot, snapshot->currency, conditions->now_unix_ms);
-    struct sifting sifting = {
-        .snapshot = snapshot, .query = query, .rates = &rates};
+    struct sifting sifting = {.snapshot = snapshot,
+                              .query = query,
+                              .rates = &rates,
+                              .wishes = wish_any(team)};
 
     for (size_t i = 0; i < set.n; i++) {
         struct verdict *v = &out->verdicts[i];

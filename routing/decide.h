@@ -64,7 +64,7 @@ struct conditions {
     const void *self;
 };
 
-enum why { /* an offer is not on the list; the words stand in decide.c */
+enum why { /* an offer is not on the list; the words stand in sieve.c */
     WHY_LISTED,
     WHY_RESIDENCY, /* it computes elsewhere than the team's data may go */
     WHY_FLOOR,     /* it can do less than the team wants at least */

@@ -11,12 +11,12 @@ static const struct conf_team *conf_of(const struct sifting *s)
 
 static bool out_residency(struct sifting *s)
 {
-    return !wish_residency(conf_of(s), s->offer);
+    return s->wishes && !wish_residency(conf_of(s), s->offer);
 }
 
 static bool out_floor(struct sifting *s)
 {
-    return !wish_floor(conf_of(s), s->offer);
+    return s->wishes && !wish_floor(conf_of(s), s->offer);
 }
 
 static bool out_team(struct sifting *s)
@@ -133,73 +133,78 @@ static bool out_headroom(struct sifting *s)
     return s->state.crowded;
 }
 
+/* Each is asked of each offer: a line of sieve(), for through a table they
+ * would be calls. The order is that of enum why. */
+#define REASONS(X)                                                             \
+    X(WHY_RESIDENCY, "residency",                                              \
+      "the team's data may not go to the vendor's region", out_residency)      \
+    X(WHY_FLOOR, "floor", "it can do less than the team wants at least",       \
+      out_floor)                                                               \
+    X(WHY_TEAM, "team", "the team's rules do not leave it to the team",        \
+      out_team)                                                                \
+    X(WHY_NO_KEY, "no_key", "no key is configured for the vendor", out_no_key) \
+    X(WHY_UNPRICED, "unpriced", "the price book has no price for it now",      \
+      out_unpriced)                                                            \
+    X(WHY_TOOLS, "tools", "it cannot call tools", out_tools)                   \
+    X(WHY_VISION, "vision", "it cannot see images", out_vision)                \
+    X(WHY_JSON, "json", "it cannot answer in the JSON format asked for",       \
+      out_json)                                                                \
+    X(WHY_THINKING, "thinking", "it cannot think, or not think, as asked",     \
+      out_thinking)                                                            \
+    X(WHY_CONTEXT, "context",                                                  \
+      "the prompt and the answer asked for do not fit into its "               \
+      "context",                                                               \
+      out_context)                                                             \
+    X(WHY_OUTPUT, "output", "max_tokens is more than it can give", out_output) \
+    X(WHY_CANNOT_SAY, "cannot_say",                                            \
+      "the request cannot be said in the vendor's language", out_cannot_say)   \
+    X(WHY_PRICE_CAP, "price_cap", "its list price is above the team's cap",    \
+      out_price_cap)                                                           \
+    X(WHY_NO_RATE, "no_rate",                                                  \
+      "no exchange rate leads from its currency to the policy's", out_no_rate) \
+    X(WHY_DISABLED, "disabled", "it was disabled by hand", out_disabled)       \
+    X(WHY_BREAKER, "breaker", "it has been failing and is being left alone",   \
+      out_breaker)                                                             \
+    X(WHY_KEYS_COOLING, "keys_cooling",                                        \
+      "all keys of the vendor are cooling down", out_keys_cooling)             \
+    X(WHY_HEADROOM, "headroom",                                                \
+      "the vendor's limits leave no room for it now", out_headroom)
+
+#define WORDS(why, name, help, is_out) [why] = {name, help},
+#define ASK(why, name, help, is_out) \
+    if (is_out(s))                   \
+        return why;
+
+#define PLACE(why, name, help, is_out) PLACE_##why,
+#define IN_PLACE(why, name, help, is_out) \
+    _Static_assert((int)PLACE_##why == (int)(why), "the order of the enum");
+
+enum {
+    PLACE_WHY_LISTED,
+    REASONS(PLACE)
+};
+
+REASONS(IN_PLACE)
+
 static const struct {
     const char *name, *help;
-    bool (*is_out)(struct sifting *s);
-} rows[WHY_COUNT] = {
-    [WHY_LISTED] = {"listed", "it may serve this request", NULL},
-    [WHY_RESIDENCY] = {"residency",
-                       "the team's data may not go to the vendor's region",
-                       out_residency},
-    [WHY_FLOOR] = {"floor", "it can do less than the team wants at least",
-                   out_floor},
-    [WHY_TEAM] = {"team", "the team's rules do not leave it to the team",
-                  out_team},
-    [WHY_NO_KEY] = {"no_key", "no key is configured for the vendor",
-                    out_no_key},
-    [WHY_UNPRICED] = {"unpriced", "the price book has no price for it now",
-                      out_unpriced},
-    [WHY_TOOLS] = {"tools", "it cannot call tools", out_tools},
-    [WHY_VISION] = {"vision", "it cannot see images", out_vision},
-    [WHY_JSON] = {"json", "it cannot answer in the JSON format asked for",
-                  out_json},
-    [WHY_THINKING] = {"thinking", "it cannot think, or not think, as asked",
-                      out_thinking},
-    [WHY_CONTEXT] = {"context",
-                     "the prompt and the answer asked for do not fit into its "
-                     "context",
-                     out_context},
-    [WHY_OUTPUT] = {"output", "max_tokens is more than it can give",
-                    out_output},
-    [WHY_CANNOT_SAY] = {"cannot_say",
-                        "the request cannot be said in the vendor's language",
-                        out_cannot_say},
-    [WHY_PRICE_CAP] = {"price_cap", "its list price is above the team's cap",
-                       out_price_cap},
-    [WHY_NO_RATE] = {"no_rate",
-                     "no exchange rate leads from its currency to the policy's",
-                     out_no_rate},
-    [WHY_DISABLED] = {"disabled", "it was disabled by hand", out_disabled},
-    [WHY_BREAKER] = {"breaker", "it has been failing and is being left alone",
-                     out_breaker},
-    [WHY_KEYS_COOLING] = {"keys_cooling",
-                          "all keys of the vendor are cooling down",
-                          out_keys_cooling},
-    [WHY_HEADROOM] = {"headroom",
-                      "the vendor's limits leave no room for it now",
-                      out_headroom},
-};
+} words[WHY_COUNT] = {[WHY_LISTED] = {"listed", "it may serve this request"},
+                      REASONS(WORDS)};
 
 enum why sieve(struct sifting *s)
 {
-#ifndef __clang__
-#    pragma GCC \
-        unroll 32 /* so that the rows are no calls: each offer asks all */
-#endif
-    for (int why = WHY_LISTED + 1; why < WHY_COUNT; why++)
-        if (rows[why].is_out(s))
-            return (enum why)why;
+    REASONS(ASK)
     return WHY_LISTED;
 }
 
 const char *why_name(enum why why)
 {
     ENSURE(why < WHY_COUNT);
-    return rows[why].name;
+    return words[why].name;
 }
 
 const char *why_help(enum why why)
 {
     ENSURE(why < WHY_COUNT);
-    return rows[why].help;
+    return words[why].help;
 }

@@ -17,6 +17,7 @@ struct sifting {
     struct offer_state state;
     int64_t expected_input;
     bool priced, comparable;
+    bool wishes; /* the team wants something of it: see wish.h */
     const struct price_row *row; /* if priced */
     const char *refusal;         /* set by the row of WHY_CANNOT_SAY */
 };

@@ -2,6 +2,15 @@
 
 #include <string.h>
 
+bool wish_any(const struct conf_team *team)
+{
+    const struct conf_floor *f = team ? &team->wish.floor : NULL;
+
+    return f && (team->wish.residency.n > 0 || f->context_tokens > 0 ||
+                 f->max_output_tokens > 0 || f->tools || f->vision ||
+                 f->json_object || f->json_schema || f->thinking);
+}
+
 bool wish_residency(const struct conf_team *team, const struct offer *offer)
 {
     const char *region;

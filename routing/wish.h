@@ -8,7 +8,9 @@
 
 #include "routing/compile.h"
 
-/* `team` NULL: wants nothing. */
+/* `team` NULL: wants nothing. False: whatever it is asked of, the next two are
+ * true. */
+bool wish_any(const struct conf_team *team);
 bool wish_residency(const struct conf_team *team, const struct offer *offer);
 bool wish_floor(const struct conf_team *team, const struct offer *offer);
 
