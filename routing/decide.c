@@ -172,15 +172,15 @@ static void insert(const struct verdict *v, struct place_in_line *list,
 static void order(const struct verdict *v, struct place_in_line *list,
                   struct place_in_line *spare, size_t n)
 {
-    enum {
-        FEW = 8
-    };
-
+    const size_t few = 12;
     struct place_in_line *from = list;
+    size_t run = n;
 
-    for (size_t at = 0; at < n; at += FEW)
-        insert(v, list + at, n - at < FEW ? n - at : FEW);
-    for (size_t run = FEW; run < n; run *= 2) {
+    while (run > few)
+        run = (run + 1) / 2;
+    for (size_t at = 0; at < n; at += run)
+        insert(v, list + at, n - at < run ? n - at : run);
+    for (; run < n; run *= 2) {
         struct place_in_line *swap = from;
 
         for (size_t at = 0; at < n; at += 2 * run) {
