@@ -121,13 +121,22 @@ static void fill_split(struct outlook *o, int family)
 {
     double split[TOKEN_CLASSES];
 
-    if (o->has_split[family])
-        return;
     tokenizer_split(split, family, &o->query->text, o->query->n_messages,
                     o->query->n_images);
     for (int k = 0; k < TOKEN_CLASSES; k++)
         o->split[family][k] = (float)split[k];
     o->has_split[family] = true;
+}
+
+const float *split_of(struct outlook *o, const struct offer *offer)
+{
+    int family = offer->vendor->tokenizer;
+
+    if (family < 0 || family >= OUTLOOK_FAMILIES)
+        family = 0;
+    if (!o->has_split[family])
+        fill_split(o, family);
+    return o->split[family];
 }
 
 static void fill_contexts(struct outlook *o)
@@ -160,8 +169,7 @@ struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
     o->depth = arena_alloc(a, l->n_offers * sizeof(*o->depth));
     o->age = arena_alloc(a, l->n_offers * sizeof(*o->age));
     o->soon = arena_alloc(a, l->n_offers * sizeof(*o->soon));
-    for (int f = 0; f < OUTLOOK_FAMILIES && tokenizer_name(f); f++)
-        fill_split(o, f);
+    fill_split(o, 0);
     for (int k = 0; k < TOKEN_CLASSES; k++)
         o->input += (int32_t)(o->split[0][k] + .5F);
     fill_contexts(o);
@@ -172,13 +180,6 @@ struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
     return o;
 }
 
-int learnt_family(const struct offer *offer)
-{
-    int family = offer->vendor->tokenizer;
-
-    return family < 0 || family >= OUTLOOK_FAMILIES ? 0 : family;
-}
-
 /* What the next one to be looked at will need: they come in order. */
 static void fetch(const struct offer_learnt *v)
 {
@@ -187,7 +188,7 @@ static void fetch(const struct offer_learnt *v)
     __builtin_prefetch(&v->verbosity);
 }
 
-void learnt_look(const struct outlook *o, const struct offer *offer,
+void learnt_look(struct outlook *o, const struct offer *offer,
                  struct offer_state *out)
 {
     uint16_t number = o->numbers[offer->index];
@@ -198,7 +199,7 @@ void learnt_look(const struct outlook *o, const struct offer *offer,
         return;
     v = &o->l->offers[number];
     fetch(&o->l->offers[o->numbers[offer->index + 1] % LEARNT_OFFERS]);
-    input = size_input(o, v, learnt_family(offer));
+    input = size_input(split_of(o, offer), v);
     said = size_output(o, v, input);
     out->input_tokens = (int64_t)(input + .5F);
     out->output_tokens = said < 1 ? 1 : (int32_t)(said + .5F);
@@ -238,7 +239,7 @@ struct lesson *learnt_sent(struct learnt *l, struct outlook *o,
         .expected_input = v->expected.input_tokens,
         .expected_output = v->expected.output_tokens,
     };
-    memcpy(x->split, o->split[learnt_family(v->offer)], sizeof(x->split));
+    memcpy(x->split, split_of(o, v->offer), sizeof(x->split));
     memcpy(x->contexts, o->contexts, sizeof(x->contexts));
     rivals_note(l, o, x, snapshot, d);
     blocks_keep(l, o, number);

@@ -15,7 +15,8 @@
  *
  * One block of memory without pointers, of fixed size: see learnt_bytes().
  * It is saved and loaded as it lies. Not locked: who shares it locks it. An
- * outlook is its owner's own; looking and weighing read the outlook alone.
+ * outlook is its owner's own; what of it only some requests ask for is filled
+ * in when they do.
  */
 #pragma once
 
@@ -61,7 +62,7 @@ struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,
                                struct arena *a);
 
 /* Fills in input_tokens, output_tokens and cached_tokens. */
-void learnt_look(const struct outlook *o, const struct offer *offer,
+void learnt_look(struct outlook *o, const struct offer *offer,
                  struct offer_state *out);
 
 /* Sets `ahead` of each listed verdict. */
@@ -117,7 +118,7 @@ struct learnt_reasons {
     bool follows;       /* the kind follows it */
 };
 
-struct learnt_reasons learnt_why(const struct outlook *o);
+struct learnt_reasons learnt_why(struct outlook *o);
 
 struct learnt_offer_reasons {
     int64_t held_tokens; /* its cache should hold; of its own counting */
@@ -127,5 +128,5 @@ struct learnt_offer_reasons {
     uint32_t answers;
 };
 
-struct learnt_offer_reasons learnt_why_offer(const struct outlook *o,
+struct learnt_offer_reasons learnt_why_offer(struct outlook *o,
                                              const struct offer *offer);

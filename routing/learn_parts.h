@@ -181,7 +181,7 @@ struct outlook {
     uint16_t hinted_at;    /* the offer that served it last, and still holds it;
                               LEARNT_NOBODY */
     int32_t input;         /* reference tokens */
-    float split[OUTLOOK_FAMILIES][TOKEN_CLASSES];
+    float split[OUTLOOK_FAMILIES][TOKEN_CLASSES]; /* see split_of */
     bool has_split[OUTLOOK_FAMILIES];
     uint32_t n_offers; /* whose numbers are known */
     int32_t *depth;    /* reference tokens each may hold */
@@ -193,6 +193,7 @@ struct outlook {
     struct tail tail; /* this request's */
     struct tail *parent;
     uint32_t parent_number;
+    bool expects; /* the next two are known: see returns_expect */
     struct chance chance[LEARNT_TURNS];
     float input_then[LEARNT_TURNS + 1];
     /* the answer */
@@ -224,7 +225,8 @@ struct lesson {
     int64_t expected_input, expected_output;
 };
 
-int learnt_family(const struct offer *offer);
+/* The prompt's tokens by class, as the offer's family counts them. */
+const float *split_of(struct outlook *o, const struct offer *offer);
 uint64_t mix(uint64_t a, uint64_t b);
 
 /* learn_blocks.c */
@@ -239,13 +241,16 @@ void cache_learn(struct offer_learnt *v, uint32_t age, float share);
 bool tail_is_sound(const struct tail *t);
 void returns_init(struct returns *r);
 void returns_look(struct learnt *l, struct outlook *o);
+/* Whether it goes on, and when: only a choice among several asks. Of the
+ * learnt's state that it was prepared with. */
+void returns_expect(struct outlook *o);
 void returns_start(struct learnt *l, struct outlook *o);
 float chance_by(const struct chance *c, uint32_t ticks);
 
 /* learn_size.c */
 void size_init(struct offer_learnt *v);
-float size_input(const struct outlook *o, const struct offer_learnt *v,
-                 int family);
+float size_input(const float split[TOKEN_CLASSES],
+                 const struct offer_learnt *v);
 float size_output(const struct outlook *o, const struct offer_learnt *v,
                   float input);
 void size_look(struct learnt *l, struct outlook *o);

@@ -101,20 +101,21 @@ static float hazard(const struct returns *r, const struct tail *t, int bin)
     return hazard_of(z);
 }
 
-/* In each bin: the features that all bins of a half share are added up once. */
+/* In each bin: what the bins of a half share is added up once; the first
+ * feature and the fifth go from bin to bin. */
 static void hazards(float out[RETURN_BINS], const struct returns *r,
                     const struct tail *t)
 {
+    const float *w = r->weights;
     float shared = 0;
+    int at[FEATURES];
 
     for (int bin = 0; bin < RETURN_BINS; bin++) {
-        int at[FEATURES];
-
-        features(at, t, bin);
-        if (bin == 0 || bin == LATE)
-            shared = r->weights[at[1]] + r->weights[at[2]] + r->weights[at[3]] +
-                     r->weights[at[5]];
-        out[bin] = hazard_of(shared + r->weights[at[0]] + r->weights[at[4]]);
+        if (bin == 0 || bin == LATE) {
+            features(at, t, bin);
+            shared = w[at[1]] + w[at[2]] + w[at[3]] + w[at[5]];
+        }
+        out[bin] = hazard_of(shared + w[at[0]++] + w[at[4]++]);
     }
 }
 
@@ -218,22 +219,25 @@ static int likeliest(const struct chance *c)
     return bin;
 }
 
-static void expect(struct learnt *l, struct outlook *o)
+void returns_expect(struct outlook *o)
 {
-    const struct returns *r = &l->returns;
+    const struct returns *r = &o->l->returns;
     struct tail t = o->tail;
 
+    if (o->expects)
+        return;
+    o->expects = true;
     o->input_then[0] = (float)o->input;
     for (int k = 0; k < LEARNT_TURNS; k++) {
-        float waits = 1, went[RETURN_BINS];
+        float waits = 1, went[RETURN_BINS], growth = grows(r, &t);
 
         hazards(went, r, &t);
         for (int j = 0; j < RETURN_BINS; j++) {
             waits *= 1 - went[j];
             o->chance[k].by[j] = 1 - waits;
         }
-        o->input_then[k + 1] = o->input_then[k] + grows(r, &t);
-        t.growth = (uint8_t)log2_bucket(grows(r, &t), 4, RETURN_GROWTHS);
+        o->input_then[k + 1] = o->input_then[k] + growth;
+        t.growth = (uint8_t)log2_bucket(growth, 4, RETURN_GROWTHS);
         if (t.turn + 1 < RETURN_TURNS)
             t.turn++;
         t.size = (uint8_t)log2_bucket(o->input_then[k + 1], 512, RETURN_SIZES);
@@ -271,7 +275,6 @@ void returns_look(struct learnt *l, struct outlook *o)
             (uint8_t)log2_bucket((float)grown, 4, RETURN_GROWTHS - 1);
         o->tail.gap = (uint8_t)(1 + bin_of(o->now - parent->at));
     }
-    expect(l, o);
 }
 
 void returns_start(struct learnt *l, struct outlook *o)

@@ -19,8 +19,7 @@ void size_init(struct offer_learnt *v)
     v->verbosity = 1;
 }
 
-float size_input(const struct outlook *o, const struct offer_learnt *v,
-                 int family)
+float size_input(const float split[TOKEN_CLASSES], const struct offer_learnt *v)
 {
     float sum = 0;
 
@@ -28,7 +27,7 @@ float size_input(const struct outlook *o, const struct offer_learnt *v,
 #    pragma GCC unroll 16 /* asked for each offer */
 #endif
     for (int k = 0; k < TOKEN_CLASSES; k++)
-        sum += o->split[family][k] * v->weight[k];
+        sum += split[k] * v->weight[k];
     return sum;
 }
 

@@ -38,8 +38,9 @@ struct learnt_counts learnt_count(const struct learnt *l)
     return n;
 }
 
-struct learnt_reasons learnt_why(const struct outlook *o)
+struct learnt_reasons learnt_why(struct outlook *o)
 {
+    returns_expect(o);
     return (struct learnt_reasons){
         .answer_tokens = (double)o->answer,
         .answer_spread = (double)o->answer_spread,
@@ -53,14 +54,14 @@ struct learnt_reasons learnt_why(const struct outlook *o)
     };
 }
 
-struct learnt_offer_reasons learnt_why_offer(const struct outlook *o,
+struct learnt_offer_reasons learnt_why_offer(struct outlook *o,
                                              const struct offer *offer)
 {
     const double tick_s = TICK_MS / 1000.0;
     uint16_t number = o->numbers[offer->index];
     struct learnt_offer_reasons why = {0};
     const struct offer_learnt *v;
-    const float *x = o->split[learnt_family(offer)];
+    const float *x = split_of(o, offer);
     double sum = 0, doubt = 0;
 
     if (number == LEARNT_NOBODY)

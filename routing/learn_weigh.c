@@ -434,9 +434,11 @@ void learnt_weigh(struct outlook *o, const struct snapshot *snapshot,
     const struct units units = units_of(snapshot, o->now_ms);
     uint32_t at[CANDIDATES];
     struct candidate c[CANDIDATES];
-    size_t n_c = choose(at, o, &units, listed, n);
+    size_t n_c;
     double far = 0;
 
+    returns_expect(o);
+    n_c = choose(at, o, &units, listed, n);
     for (size_t i = 0; i < n_c; i++)
         candidate_of(&c[i], o, &units, listed[at[i]]);
     for (size_t i = 0; i < n_c; i++) {

@@ -22,7 +22,7 @@ enum {
 static void look(const void *self, const struct offer *offer,
                  struct offer_state *out)
 {
-    const struct outlook *const *outlook = self;
+    struct outlook *const *outlook = self;
 
     *out = (struct offer_state){.available = true, .key_ready = true};
     if (*outlook)

@@ -11,7 +11,7 @@ struct explanation {
     const struct query *query;
     int64_t at_unix_ms;
     struct decision decision;
-    const struct outlook *outlook; /* NULL: nothing has been learnt */
+    struct outlook *outlook; /* NULL: nothing has been learnt */
 };
 
 void explain_table(FILE *to, const struct explanation *e, struct arena *a);
