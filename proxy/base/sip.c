@@ -11,9 +11,12 @@ static uint64_t rotated(uint64_t x, int by)
     return x << by | x >> (64 - by);
 }
 
-static inline void rounds(uint64_t v[4], int n)
+static inline void two_rounds(uint64_t v[4])
 {
-    for (; n > 0; n--) {
+#ifndef __clang__
+#    pragma GCC unroll 2
+#endif
+    for (int i = 0; i < 2; i++) {
         v[0] += v[1];
         v[2] += v[3];
         v[1] = rotated(v[1], 13) ^ v[0];
@@ -26,9 +29,17 @@ static inline void rounds(uint64_t v[4], int n)
     }
 }
 
-static uint64_t word_of(const unsigned char *p, size_t n)
+/* Little-endian, as compilers see: one load. */
+static uint64_t word_at(const unsigned char *p)
 {
-    uint64_t word = 0;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
+           (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
+           (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
+static uint64_t last_word(const unsigned char *p, size_t n, size_t len)
+{
+    uint64_t word = (uint64_t)len << 56;
 
     for (size_t i = 0; i < n; i++)
         word |= (uint64_t)p[i] << 8 * i;
@@ -38,7 +49,7 @@ static uint64_t word_of(const unsigned char *p, size_t n)
 static inline void take(uint64_t v[4], uint64_t word)
 {
     v[3] ^= word;
-    rounds(v, 2);
+    two_rounds(v);
     v[0] ^= word;
 }
 
@@ -54,12 +65,14 @@ void sip_hash(uint64_t out[2], const uint64_t key[2], struct slice bytes)
     };
 
     for (; left >= WORD; left -= WORD, p += WORD)
-        take(v, word_of(p, WORD));
-    take(v, word_of(p, left) | (uint64_t)bytes.len << 56);
+        take(v, word_at(p));
+    take(v, last_word(p, left, bytes.len));
     v[2] ^= 0xee;
-    rounds(v, 4);
+    two_rounds(v);
+    two_rounds(v);
     out[0] = v[0] ^ v[1] ^ v[2] ^ v[3];
     v[1] ^= 0xdd;
-    rounds(v, 4);
+    two_rounds(v);
+    two_rounds(v);
     out[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
 }
