@@ -147,15 +147,20 @@ static void further(struct writer *w)
 static void temperature(struct writer *w)
 {
     const struct chat_field *f = &w->chat->field[CHAT_TEMPERATURE];
-    double value = chat_number(w->chat, CHAT_TEMPERATURE, 1);
+    bool one = writer_has(w, QUIRK_TEMPERATURE_AT_MOST_ONE);
+    bool two = writer_has(w, QUIRK_TEMPERATURE_BELOW_TWO);
+    bool zero = writer_has(w, QUIRK_TEMPERATURE_ABOVE_ZERO);
+    double value;
 
-    if (f->kind != JSON_NUMBER || w->drop[CHAT_TEMPERATURE])
+    if (f->kind != JSON_NUMBER || w->drop[CHAT_TEMPERATURE] ||
+        !(one || two || zero))
         return;
-    if (writer_has(w, QUIRK_TEMPERATURE_AT_MOST_ONE) && value > 1)
+    value = chat_number(w->chat, CHAT_TEMPERATURE, 1);
+    if (one && value > 1)
         writer_replace(w, f->value, slice_of("1"));
-    else if (writer_has(w, QUIRK_TEMPERATURE_BELOW_TWO) && value >= 2)
+    else if (two && value >= 2)
         writer_replace(w, f->value, slice_of("1.99"));
-    else if (writer_has(w, QUIRK_TEMPERATURE_ABOVE_ZERO) && value <= 0)
+    else if (zero && value <= 0)
         writer_replace(w, f->value, slice_of("0.01"));
 }
 

@@ -46,11 +46,9 @@ static const struct door_key *find_key(const struct exchange *x,
     for (uint32_t i = 0; i < doors->n_keys; i++) {
         const struct door_key *k =
             &doors->keys[(x->worker->turn + i) % doors->n_keys];
-        struct health_view view;
         int64_t wait_ms;
 
-        health_look(x->worker->health, k->slot, now_ms, &view);
-        if (view.cool_until_ms <= now_ms &&
+        if (health_cool_until(x->worker->health, k->slot) <= now_ms &&
             (!tokens || headroom_look(k, offer, tokens, now_ms, &wait_ms)))
             return k;
     }

@@ -132,6 +132,7 @@ static void look(const void *self, const struct offer *offer,
                  struct offer_state *out)
 {
     const struct looker *l = self;
+    bool room = attempt_has_room(l->x, offer);
     struct health_view view;
 
     health_look(l->x->worker->health, l->x->edition->offer_slots[offer->index],
@@ -139,8 +140,8 @@ static void look(const void *self, const struct offer *offer,
     *out = (struct offer_state){
         .available = view.available && view.cool_until_ms <= l->now_ms,
         .disabled = view.disabled,
-        .key_ready = attempt_key_ready(l->x, offer),
-        .crowded = !attempt_has_room(l->x, offer),
+        .key_ready = room || attempt_key_ready(l->x, offer),
+        .crowded = !room,
         .latency_ms = view.latency_ms,
         .fails_ppm = view.fails_ppm,
         .failed_nanos = view.failed_nanos,

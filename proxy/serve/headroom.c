@@ -157,6 +157,19 @@ static bool is_zero(struct slice s)
     return s.len > 0;
 }
 
+/* Is any header zero whose name is long enough for those below? They are many
+ * to look for in each answer. */
+static bool has_zero(const struct http_head *head)
+{
+    const size_t name_least = strlen("x-ratelimit-remaining");
+
+    for (size_t i = 0; i < head->n_headers; i++)
+        if (head->headers[i].name.len >= name_least &&
+            is_zero(head->headers[i].value))
+            return true;
+    return false;
+}
+
 int64_t headroom_rest_ms(const struct http_head *head)
 {
     static const char *const names[][2] = {
@@ -174,6 +187,8 @@ int64_t headroom_rest_ms(const struct http_head *head)
     };
     int64_t longest = 0;
 
+    if (!has_zero(head))
+        return 0;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         int64_t ms;
 

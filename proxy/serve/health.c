@@ -342,6 +342,12 @@ void health_learn(struct health *h, uint32_t slot, int64_t estimated_input,
                    OUTPUT_SPREAD);
 }
 
+int64_t health_cool_until(const struct health *h, uint32_t slot)
+{
+    return atomic_load_explicit(&slot_at(h, slot)->cool_until_ms,
+                                memory_order_relaxed);
+}
+
 void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
                  struct health_view *out)
 {

@@ -55,6 +55,9 @@ struct health_view {
 void health_look(const struct health *h, uint32_t slot, int64_t now_ms,
                  struct health_view *out);
 
+/* Its cool_until_ms alone. */
+int64_t health_cool_until(const struct health *h, uint32_t slot);
+
 /* An attempt begins: true if the slot is not cooling and the breaker lets it
  * (it may take the one probe of a half-open breaker). Then exactly one
  * health_end with the ticket. */

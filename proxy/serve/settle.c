@@ -28,12 +28,14 @@ enum {
 
 const char *settle_cost_text(struct arena *a, struct money m)
 {
-    char text[MONEY_TEXT];
-    const struct slice parts[] = {slice_of(currency_name(m.currency)),
-                                  {" ", 1},
-                                  slice_of(decimal_text(m.nanos, text))};
+    const char *name = currency_name(m.currency);
+    size_t len = strlen(name);
+    char *text = arena_alloc(a, len + 1 + MONEY_TEXT);
 
-    return arena_join(a, parts, ARRAY_LEN(parts)).bytes;
+    memcpy(text, name, len);
+    text[len] = ' ';
+    decimal_text(m.nanos, text + len + 1);
+    return text;
 }
 
 /* An error told inside an answer that had begun, or by a stream that was open:
