@@ -51,24 +51,52 @@ static inline __m256i low_or_wide(__m256i v)
     return _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), v);
 }
 
-static inline uint64_t look(struct string_masks *m, const char *p)
+static inline bool plain(const char *p)
 {
     __m256i low = load(p), high = load(p + HALF);
-    __m256i marks[] = {quote_or_slash(low), quote_or_slash(high)};
-    __m256i lows[] = {low_or_wide(low), low_or_wide(high)};
-    __m256i any = _mm256_or_si256(_mm256_or_si256(marks[0], marks[1]),
-                                  _mm256_or_si256(lows[0], lows[1]));
-    uint64_t both;
+    __m256i marks = _mm256_or_si256(quote_or_slash(low), quote_or_slash(high));
+    __m256i odd = _mm256_or_si256(low_or_wide(low), low_or_wide(high));
+    __m256i any = _mm256_or_si256(marks, odd);
 
-    *m = (struct string_masks){0};
-    if (_mm256_testz_si256(any, any))
-        return 0;
-    both = mask_of(marks[0], marks[1]);
-    m->slashes = mask_of_byte(p, '\\');
-    m->quotes = both & ~m->slashes;
-    m->wide = mask_of(low, high);
-    m->controls = mask_of(lows[0], lows[1]) & ~m->wide;
-    return 1;
+    return _mm256_testz_si256(any, any);
+}
+
+/* Not zero where half a block is not simple. */
+static inline __m256i not_simple(const char *p, __m256i escaped)
+{
+    const __m256i letters = _mm256_setr_epi8(
+        1, 0, '"', 0, 't', 0, 'f', 0, 0, 0, 0, 0, 0, 0, 'n', '/', 1, 0, '"', 0,
+        't', 0, 'f', 0, 0, 0, 0, 0, 0, 0, 'n', '/');
+    __m256i v = load(p);
+    __m256i quotes = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"'));
+    __m256i bad = _mm256_andnot_si256(known(v, letters), escaped);
+
+    bad = _mm256_or_si256(bad, _mm256_andnot_si256(escaped, quotes));
+    return _mm256_or_si256(bad, low_or_wide(v));
+}
+
+static inline bool simple(const char *p, uint64_t *escapes)
+{
+    const __m256i slash = _mm256_set1_epi8('\\');
+    __m256i low = _mm256_cmpeq_epi8(load(p - 1), slash);
+    __m256i high = _mm256_cmpeq_epi8(load(p + HALF - 1), slash);
+    __m256i bad =
+        _mm256_or_si256(not_simple(p, low), not_simple(p + HALF, high));
+
+    *escapes = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(low, high));
+    return _mm256_testz_si256(bad, bad);
+}
+
+static inline struct string_masks look(const char *p)
+{
+    __m256i low = load(p), high = load(p + HALF);
+    uint64_t marks = mask_of(quote_or_slash(low), quote_or_slash(high));
+    struct string_masks m = {.slashes = mask_of_byte(p, '\\'),
+                             .wide = mask_of(low, high)};
+
+    m.quotes = marks & ~m.slashes;
+    m.controls = mask_of(low_or_wide(low), low_or_wide(high)) & ~m.wide;
+    return m;
 }
 
 /* But for 'u', which does not stand alone. */
@@ -153,7 +181,8 @@ const char *json_string_avx2(struct json_string *out, const char *p,
                              const char *end, bool any_bytes)
 {
     static const struct string_masker masker = {
-        look, escape_letters, hexadecimals, mask_of_byte, utf8_faults};
+        plain,        simple,       look,       escape_letters,
+        hexadecimals, mask_of_byte, utf8_faults};
 
     return string_blocks_end(out, p, end, any_bytes, &masker);
 }

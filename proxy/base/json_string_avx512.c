@@ -20,21 +20,53 @@ static inline uint64_t mask_of_byte(const char *p, char byte)
     return _mm512_cmpeq_epi8_mask(load(p), all(byte));
 }
 
-static inline uint64_t look(struct string_masks *m, const char *p)
+/* Controls, and 0x80 and above. */
+static inline __mmask64 odd(__m512i v)
+{
+    return _mm512_cmpge_epu8_mask(_mm512_sub_epi8(v, all(0x20)), all(0x60));
+}
+
+static inline bool plain(const char *p)
 {
     __m512i v = load(p);
+    __mmask64 is = _mm512_cmpneq_epi8_mask(v, all('"'));
 
-    m->quotes = _mm512_cmpeq_epi8_mask(v, all('"'));
-    m->slashes = _mm512_cmpeq_epi8_mask(v, all('\\'));
-    m->controls = _mm512_cmplt_epu8_mask(v, all(0x20));
-    m->wide = _mm512_movepi8_mask(v);
-    return m->quotes | m->slashes | m->controls | m->wide;
+    is = _mm512_mask_cmpneq_epi8_mask(is, v, all('\\'));
+    return !(odd(v) | ~is);
 }
 
 /* The same 16 bytes for all lanes. */
 static inline __m512i table(const void *bytes)
 {
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)bytes));
+}
+
+static inline bool simple(const char *p, uint64_t *escapes)
+{
+    /* each at the place of its lower half */
+    static const char letters[16] = {1, 0, '"', 0, 't', 0, 'f', 0,
+                                     0, 0, 0,   0, 0,   0, 'n', '/'};
+    __m512i v = load(p), before = load(p - 1);
+    __mmask64 escaped = _mm512_cmpeq_epi8_mask(before, all('\\'));
+    __mmask64 quotes = _mm512_cmpeq_epi8_mask(v, all('"'));
+    __mmask64 bad = _mm512_mask_cmpneq_epi8_mask(
+        escaped, _mm512_shuffle_epi8(table(letters), v), v);
+    __mmask64 free = _mm512_mask_cmpneq_epi8_mask(quotes, before, all('\\'));
+
+    *escapes = escaped;
+    return !(odd(v) | bad | free);
+}
+
+static inline struct string_masks look(const char *p)
+{
+    __m512i v = load(p);
+
+    return (struct string_masks){
+        .quotes = _mm512_cmpeq_epi8_mask(v, all('"')),
+        .slashes = _mm512_cmpeq_epi8_mask(v, all('\\')),
+        .controls = _mm512_cmplt_epu8_mask(v, all(0x20)),
+        .wide = _mm512_movepi8_mask(v),
+    };
 }
 
 /* But for 'u', which does not stand alone. */
@@ -89,7 +121,8 @@ const char *json_string_avx512(struct json_string *out, const char *p,
                                const char *end, bool any_bytes)
 {
     static const struct string_masker masker = {
-        look, escape_letters, hexadecimals, mask_of_byte, utf8_faults};
+        plain,        simple,       look,       escape_letters,
+        hexadecimals, mask_of_byte, utf8_faults};
 
     return string_blocks_end(out, p, end, any_bytes, &masker);
 }

@@ -23,6 +23,7 @@
 
 enum {
     STRING_BLOCK = 64,
+    TOGETHER = 4, /* plain blocks that are passed at once */
 };
 
 /* A bit for each byte of a block, the first lowest. */
@@ -31,10 +32,14 @@ struct string_masks {
     uint64_t wide; /* 0x80 and above */
 };
 
-/* Each reads a whole block at p; utf8 reads three bytes before it, too. */
+/* Each reads a whole block at p; simple reads one byte before it, too, utf8
+ * three. */
 struct string_masker {
-    /* 0: all masks are. */
-    uint64_t (*look)(struct string_masks *m, const char *p);
+    bool (*plain)(const char *p); /* all masks are 0 */
+    /* ASCII without an end, all behind a backslash one of "/fnt; *escapes: 0
+     * where nothing is behind one */
+    bool (*simple)(const char *p, uint64_t *escapes);
+    struct string_masks (*look)(const char *p);
     /* What may stand alone behind a backslash, itself and quotes apart. */
     uint64_t (*escape_letters)(const char *p);
     uint64_t (*hexadecimal)(const char *p);
@@ -162,24 +167,25 @@ struct found {
 };
 
 static inline __attribute__((always_inline)) struct found block_read(
-    const char *p, const struct string_masks *m, bool any_bytes, struct rest *r,
+    const char *p, bool any_bytes, struct rest *r,
     const struct string_masker *masker)
 {
-    struct found f = {m->quotes, m->slashes, m->controls};
+    struct string_masks m = masker->look(p);
+    struct found f = {m.quotes, m.slashes, m.controls};
     uint64_t escaped, us;
 
-    if (m->slashes | r->escaped | r->hex) {
-        escaped = escaped_by(m->slashes, r);
+    if (m.slashes | r->escaped | r->hex) {
+        escaped = escaped_by(m.slashes, r);
         f.quotes &= ~escaped;
-        us = escaped & ~(m->quotes | m->slashes | masker->escape_letters(p));
+        us = escaped & ~(m.quotes | m.slashes | masker->escape_letters(p));
         if (us | r->hex) {
             f.faults |= us & ~masker->byte(p, 'u');
             f.faults |= hex_faults(p, us, r, masker);
         }
     }
-    if (!any_bytes && (m->wide | r->wide))
+    if (!any_bytes && (m.wide | r->wide))
         f.faults |= masker->utf8_faults(p);
-    r->wide = m->wide >> (STRING_BLOCK - 3);
+    r->wide = m.wide >> (STRING_BLOCK - 3);
     return f;
 }
 
@@ -202,21 +208,51 @@ static const char *boundary(const char *from, const char *p, struct rest r)
     return p;
 }
 
+/* Past the plain blocks at p, some at once. */
+static inline __attribute__((always_inline)) const char *plain_blocks_end(
+    const char *p, const char *end, const struct string_masker *masker)
+{
+    while (end - p >= TOGETHER * STRING_BLOCK &&
+           masker->plain(p) & masker->plain(p + STRING_BLOCK) &
+               masker->plain(p + 2 * STRING_BLOCK) &
+               masker->plain(p + 3 * STRING_BLOCK))
+        p += TOGETHER * STRING_BLOCK;
+    return p;
+}
+
+/* Past the simple blocks at p, plain ones among them: between others these
+ * are not worth a branch of their own. A backslash before p stands alone. */
+static inline __attribute__((always_inline)) const char *simple_blocks_end(
+    struct json_string *out, const char *p, const char *end,
+    const struct string_masker *masker)
+{
+    uint64_t here, escapes = 0;
+
+    for (; end - p >= STRING_BLOCK && masker->simple(p, &here);
+         p += STRING_BLOCK)
+        escapes |= here;
+    out->escaped |= escapes || p[-1] == '\\';
+    return p;
+}
+
 static inline __attribute__((always_inline)) const char *string_blocks_end(
     struct json_string *out, const char *p, const char *end, bool any_bytes,
     const struct string_masker *masker)
 {
     const char *from = p;
     struct rest r = {0}, before;
+    struct found f;
 
+    p = plain_blocks_end(p, end, masker);
     for (; end - p >= STRING_BLOCK; p += STRING_BLOCK) {
-        struct string_masks m;
-        struct found f;
-
-        if (!masker->look(&m, p) && !(r.escaped | r.hex | r.wide))
-            continue;
+        if (!(r.hex | r.wide) && r.escaped == (p[-1] == '\\')) {
+            p = simple_blocks_end(out, p, end, masker);
+            r.escaped = p[-1] == '\\';
+            if (end - p < STRING_BLOCK)
+                break;
+        }
         before = r;
-        f = block_read(p, &m, any_bytes, &r, masker);
+        f = block_read(p, any_bytes, &r, masker);
         if (f.quotes) { /* what lies behind the first is not ours */
             uint64_t ours = f.quotes ^ (f.quotes - 1);
 
