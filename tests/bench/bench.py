@@ -136,6 +136,9 @@ def arguments():
                         help="write the figures there")
     parser.add_argument("--quick", action="store_true",
                         help="short runs, under two minutes; for a first look")
+    parser.add_argument("--plain", action="store_true",
+                        help="the program as `cmake --preset release` builds "
+                        "it, without conf/build.sh's training")
     parser.add_argument("--only", metavar="NAME[,NAME]",
                         help="of: " + " ".join(SCENARIOS))
     parser.add_argument("--proxies", default="bijia,nginx,haproxy",

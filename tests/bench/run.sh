@@ -1,10 +1,11 @@
 #!/bin/sh
 # run.sh - measures bijia, nginx proxy_pass and haproxy side by side.
 #
-#   sh tests/bench/run.sh [--json FILE] [--quick] [--only NAME] [--help]
+#   sh tests/bench/run.sh [--json FILE] [--quick] [--plain] [--only NAME] [--help]
 #
-# Builds the release, installs what is missing (as root), takes about
-# fifteen minutes, and wants a quiet machine with two cores or more.
+# Builds as conf/build.sh does (--plain: as `cmake --preset release` does),
+# installs what is missing (as root), takes about twenty minutes, and wants a
+# quiet machine with two cores or more.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 caller=$(pwd)
@@ -35,18 +36,16 @@ if [ -n "$missing" ]; then
 fi
 PATH=$PATH:/usr/sbin:/sbin
 
-targets="bijia bijia_no_ledger bench_mock bench_load"
+cd "$root"
+build=build/trained
 case " $* " in
-*" --proxies "*bijia*) ;;
-*" --proxies "*) targets="bench_mock bench_load" ;;
-*" --help "* | *" -h "*) targets="" ;;
-esac
-if [ -n "$targets" ]; then
-    cd "$root"
+*" --help "* | *" -h "*) ;;
+*" --plain "*)
+    build=build/release
     cmake --preset release >/dev/null
-    # shellcheck disable=SC2086
-    cmake --build --preset release --target $targets
-fi
+    cmake --build --preset release --target bijia bijia_no_ledger bench_mock bench_load ;;
+*) sh conf/build.sh ;;
+esac
 cd "$caller"
-python3 "$root/tests/bench/bench.py" --tools "$root/build/release/tests/bench" \
-    --bijia "$root/build/release/proxy/bijia" "$@"
+python3 "$root/tests/bench/bench.py" --tools "$root/$build/tests/bench" \
+    --bijia "$root/$build/proxy/bijia" "$@"
