@@ -1,5 +1,6 @@
 """Each limit and time of bijia.yaml is kept by the program that reads it."""
 import json
+import os
 import socket
 import time
 
@@ -119,3 +120,36 @@ def test_answers_under_way_have_the_time_that_the_configuration_says(start, sim)
         begun = time.monotonic()
         assert proxy.stop(15) == 0
         assert 0.4 < time.monotonic() - begun < 8
+
+
+def watched(proxy):
+    """Of each loop: which sockets it waits for, as {inode: is it a listening one}."""
+    pid = proxy.process.pid
+    with open("/proc/%d/net/tcp" % pid, encoding="ascii") as file:
+        rows = [line.split() for line in file][1:]
+    ours = {row[9]: row[3] == "0A" for row in rows if int(row[1].split(":")[1], 16) == proxy.port}
+    loops = []
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        if os.readlink("/proc/%d/fd/%s" % (pid, fd)) != "anon_inode:[eventpoll]":
+            continue
+        with open("/proc/%d/fdinfo/%s" % (pid, fd), encoding="ascii") as file:
+            fds = [line.split()[1] for line in file if line.startswith("tfd:")]
+        links = [os.readlink("/proc/%d/fd/%s" % (pid, each)) for each in fds]
+        inodes = [link[len("socket:["):-1] for link in links if link.startswith("socket:[")]
+        loops.append({inode: ours[inode] for inode in inodes if inode in ours})
+    return [loop for loop in loops if loop]
+
+
+def test_each_worker_has_a_listening_socket_and_connections_of_its_own(start):
+    proxy = start(settings={"workers": "3"})
+    loops = watched(proxy)
+    assert [list(loop.values()) for loop in loops] == [[True]] * 3
+    assert len({inode for loop in loops for inode in loop}) == 3
+    socks = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(48)]    # one gets none: 1 in 10^8
+    try:
+        wait_until(lambda: sum(len(loop) for loop in watched(proxy)) == 3 + 48, "48 connections taken in")
+        for loop in watched(proxy):
+            assert list(loop.values()).count(True) == 1 and list(loop.values()).count(False) > 0
+    finally:
+        for sock in socks:
+            sock.close()
