@@ -119,6 +119,16 @@ struct refusal refusal_of_decision(struct exchange *x)
                                       .code = "no_vendor_ready",
                                       .message = r.error.message};
         r.retry_after_ms = soonest_ms(x);
+    } else if (any(d, WHY_DISABLED)) { /* one that could: see sieve.c */
+        r.fault = FAULT_OVERLOADED;
+        r.error = (struct http_error){
+            .status = 503,
+            .type = "server_error",
+            .code = "no_vendor_enabled",
+            .message = arena_printf(x->arena,
+                                    "No vendor that can take this request for "
+                                    "`%s` is enabled: %s.",
+                                    x->asked, reasons(x))};
     } else if (any(d, WHY_CONTEXT)) {
         r.fault = FAULT_TOO_LONG;
         r.error.code = "context_length_exceeded";

@@ -226,7 +226,10 @@ def test_a_disabled_offer_is_not_used_until_it_is_enabled(start, sim):
     line = next(x for x in proxy.wait_log(2) if x["id"] == answer.headers["x-bijia-request-id"])
     assert {"disabled"} == {o["why"] for o in line["others"]}
     refused = proxy.chat(model=MODEL)
-    assert refused.status == 503 and "disabled" in refused.json()["error"]["message"]
+    error = refused.json()["error"]
+    assert refused.status == 503 and error["code"] == "no_vendor_enabled"
+    assert error["message"] == ("No vendor that can take this request for `%s` is enabled: %s: it was disabled by "
+                                "hand." % (MODEL, MODEL))
     assert ask(proxy, "POST", "/v1/reload")[0] == 200       # a reload does not enable it
     assert proxy.chat(model="pair").headers["x-bijia-vendor"] == "kimi"
     proxy.run("admin", "enable", "deepseek/*")
