@@ -39,6 +39,7 @@ static void pay(struct again *w, const struct decision *d,
 
     u.output_tokens = r->output;
     u.thinking_tokens = r->thinking;
+    u.marked = r->marked;
     u.estimated = false;
     out->offer = v->offer;
     if (price_bill(&cost, v->offer, r->at_unix_ms, &u, 0))

@@ -22,6 +22,7 @@ struct again {
 struct again_request {
     const char *team, *asked;
     int64_t at_unix_ms, input, cached, output, thinking;
+    bool marked; /* for the cache */
 };
 
 struct again_answer {

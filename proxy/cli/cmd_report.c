@@ -221,10 +221,11 @@ const struct command command_report = {
         "Amounts are exact and summed apart for each currency. Failed tries\n"
         "are attempts that another vendor made good, or nobody; what they\n"
         "cost is part of the cost. The baseline prices the same usage (tokens\n"
-        "counted alike, the same part of them cached) by the book's prices of\n"
-        "that instant, in the policy's currency; saved may be negative. With\n"
-        "policy:FILE, yesterday's perhaps, each request is decided again by\n"
-        "that file's aliases and rules; its budgets and limits are not played.",
+        "counted alike, the same part of them cached, marked or not) by the\n"
+        "book's prices of that instant, in the policy's currency; saved may be\n"
+        "negative. With policy:FILE, yesterday's perhaps, each request is\n"
+        "decided again by that file's aliases and rules; its budgets and\n"
+        "limits are not played.",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .run = run,

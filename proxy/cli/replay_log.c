@@ -28,7 +28,7 @@ struct log_line {
         model[NAME_BYTES];
     int64_t at_unix_ms, status, input, cached, output, thinking;
     struct money cost;
-    bool has_cost;
+    bool has_cost, marked;
 };
 
 struct team_sums {
@@ -70,6 +70,12 @@ static void take_count(struct json_scan *s, int64_t *to)
         *to = 0;
 }
 
+static void take_yes(struct json_scan *s, bool *to)
+{
+    *to = json_peek(s) == JSON_TRUE;
+    json_skip(s);
+}
+
 static void take_tokens(struct json_scan *s, struct log_line *l)
 {
     struct json_text key;
@@ -83,6 +89,8 @@ static void take_tokens(struct json_scan *s, struct log_line *l)
             take_count(s, &l->input);
         else if (json_text_is(key, "cached"))
             take_count(s, &l->cached);
+        else if (json_text_is(key, "cache_marked"))
+            take_yes(s, &l->marked);
         else if (json_text_is(key, "output"))
             take_count(s, &l->output);
         else if (json_text_is(key, "thinking"))
@@ -189,6 +197,7 @@ static void decide_again(struct log_world *w, struct arena *a)
         .cached = l->cached,
         .output = l->output,
         .thinking = l->thinking,
+        .marked = l->marked,
     };
     struct team_sums *sums = sums_of(w, l->team);
     struct again_answer answer;

@@ -151,6 +151,7 @@ static bool again_of(const struct report *r, int64_t *out)
         .cached = r->usage.cached_tokens,
         .output = r->usage.output_tokens,
         .thinking = r->usage.thinking_tokens,
+        .marked = r->usage.marked,
     };
     struct again_answer answer;
     struct arena *a = arena_new();

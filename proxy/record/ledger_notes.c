@@ -61,26 +61,35 @@ int ledger_notes_time(sqlite3 *db, int64_t unix_ms)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+#define TABLE  "SELECT 1 FROM sqlite_master WHERE name = ?1"
+#define COLUMN "SELECT 1 FROM pragma_table_info('attempt') WHERE name = ?1"
+
 /* What an older file has not: its tables are the views of today. */
 static const struct {
-    const char *name, *sql;
+    const char *name, *kind, *sql;
 } missing[] = {
-    {"limited", "CREATE TEMP TABLE limited (hour_unix_ms, team, key_id, n)"},
-    {"checkpoint",
+    {"limited", TABLE,
+     "CREATE TEMP TABLE limited (hour_unix_ms, team, key_id, n)"},
+    {"checkpoint", TABLE,
      "CREATE TEMP TABLE checkpoint (n, hash, before_unix_ms, at_unix_ms,"
      " n_exchanges, n_attempts, cny_nanos, usd_nanos, seal)"},
-    {"receipt", "CREATE TEMP TABLE receipt (id, seal, body)"},
-    {"move", "CREATE TEMP TABLE move (n, body)"},
-    {"balance", "CREATE TEMP VIEW balance AS SELECT * FROM account"},
-    {"exchange_row", "CREATE TEMP VIEW exchange_row AS SELECT * FROM exchange"},
-    {"attempt_row", "CREATE TEMP VIEW attempt_row AS SELECT * FROM attempt"},
+    {"receipt", TABLE, "CREATE TEMP TABLE receipt (id, seal, body)"},
+    {"move", TABLE, "CREATE TEMP TABLE move (n, body)"},
+    {"balance", TABLE, "CREATE TEMP VIEW balance AS SELECT * FROM account"},
+    {"exchange_row", TABLE,
+     "CREATE TEMP VIEW exchange_row AS SELECT * FROM exchange"},
+    {"attempt_row", TABLE,
+     "CREATE TEMP VIEW attempt_row AS SELECT * FROM main.attempt"},
+    {"cache_marked", COLUMN,
+     "CREATE TEMP VIEW attempt AS SELECT *, NULL AS cache_marked FROM"
+     " main.attempt"},
 };
 
-static int is_there(sqlite3 *db, const char *name, bool *there)
+static int is_there(sqlite3 *db, const char *kind, const char *name,
+                    bool *there)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(
-        db, "SELECT 1 FROM sqlite_master WHERE name = ?1", -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(db, kind, -1, &stmt, NULL);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
@@ -97,7 +106,7 @@ int ledger_notes_read_old(sqlite3 *db)
     bool there;
 
     for (size_t i = 0; i < ARRAY_LEN(missing) && rc == SQLITE_OK; i++) {
-        rc = is_there(db, missing[i].name, &there);
+        rc = is_there(db, missing[i].kind, missing[i].name, &there);
         if (rc == SQLITE_OK && !there)
             rc = sqlite3_exec(db, missing[i].sql, NULL, NULL, NULL);
     }

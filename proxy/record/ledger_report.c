@@ -23,13 +23,14 @@ enum {
 static const char rows[] =
     "WITH a AS MATERIALIZED (SELECT exchange_id, n, vendor, model, fault,"
     " input_tokens, cached_tokens, cache_write_tokens, output_tokens,"
-    " thinking_tokens, estimated, currency, cost_nanos FROM attempt"
+    " thinking_tokens, estimated, currency, cost_nanos, cache_marked"
+    " FROM attempt"
     " WHERE id >= ?3 AND id < ?4 AND exchange_id >= ?3 AND exchange_id < ?4)"
     "SELECT e.id, e.at_unix_ms, e.team, e.key_id, e.asked, e.status,"
     " e.vendor, e.model, e.currency, e.cost_nanos, e.runner_up_nanos,"
     " a.vendor, a.model, a.fault, a.input_tokens, a.cached_tokens,"
     " a.cache_write_tokens, a.output_tokens, a.thinking_tokens, a.estimated,"
-    " a.currency, a.cost_nanos"
+    " a.currency, a.cost_nanos, a.cache_marked"
     " FROM exchange e LEFT JOIN a ON a.exchange_id = e.id"
     " WHERE e.at_unix_ms >= ?1 AND e.at_unix_ms < ?2 AND e.id >= ?3 AND e.id <"
     " ?4 ORDER BY e.at_unix_ms, e.id, a.n";
@@ -75,6 +76,7 @@ static void take_attempt(struct ledger_report_row *row, struct taker *t)
     row->usage.estimated = take_int(t) != 0;
     row->attempt_cost.currency = take_currency(t);
     row->attempt_cost.nanos = take_int(t);
+    row->usage.marked = take_int(t) != 0;
 }
 
 static void take_row(struct ledger_report_row *row, sqlite3_stmt *stmt)

@@ -91,6 +91,15 @@ const char *const ledger_steps[] = {
     " FROM account a LEFT JOIN (SELECT e.value->>0 AS no,"
     " sum(e.value->>1) AS spent, max(n), e.value->>2 AS covered"
     " FROM move, json_each(body) e GROUP BY 1) m ON m.no = a.no;",
+    /* whether the request marked what is to be cached; NULL: not known */
+    "DROP VIEW attempt;"
+    "CREATE VIEW attempt AS SELECT *, NULL AS cache_marked FROM attempt_row"
+    " UNION ALL"
+    " SELECT a.value->>0, r.id, a.key + 1, a.value->>1, a.value->>2,"
+    " a.value->>3, a.value->>4, a.value->>5, a.value->>6, a.value->>7,"
+    " a.value->>8, a.value->>9, a.value->>10, a.value->>11, a.value->>12,"
+    " a.value->>13, a.value->>14, a.value->>15, a.value->>16, a.value->>17,"
+    " r.seal, a.value->>18 FROM receipt r, json_each(r.body, '$[20]') a;",
 };
 /* clang-format on */
 
@@ -162,6 +171,7 @@ static void put_attempt(struct pen *p, const struct receipt *r,
     }
     put_ms(p, a->first_byte_ms);
     put_ms(p, a->total_ms);
+    put_int(p, a->usage.marked);
     p->at[-1] = ']';
 }
 

@@ -149,6 +149,8 @@ static void put_tokens(struct pen *p, const struct receipt *r)
         pen_int(p, a->usage.input_tokens);
         PEN(p, ",\"cached\":");
         pen_int(p, a->usage.cached_tokens);
+        if (a->usage.marked)
+            PEN(p, ",\"cache_marked\":true");
         PEN(p, ",\"cache_write\":");
         pen_int(p, a->usage.cache_write_tokens);
         PEN(p, ",\"output\":");

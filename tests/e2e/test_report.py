@@ -162,6 +162,27 @@ def test_a_fixed_model_is_priced_on_the_same_usage(start, sim):
     assert Decimal(loss["saved"]) < 0
 
 
+def test_what_the_request_marked_for_the_cache_is_priced_as_it_was_billed(start, sim, tmp_path):
+    """Read back, it costs half of what is cached unasked: told again, neither more nor less."""
+    model = "qwen/qwen3.5-flash"
+    proxy = start(edit=lambda p: p.replace("policy.yaml", "  demo:\n", "  demo:\n    aliases: {one: [%s]}\n" % model))
+    prompt = [{"type": "text", "text": "a long story " * 600, "cache_control": {"type": "ephemeral"}}]
+    for _ in range(2):
+        assert proxy.chat(prompt, model="one", enable_thinking=False).status == 200
+    settled(proxy, 2)
+    written, read = proxy.ledger("attempt")
+    assert written["cache_write_tokens"] > 1000 and read["cached_tokens"] > 1000
+    assert written["cache_marked"] == read["cache_marked"] == 1
+    told = report(proxy, "--baseline", model)["total"]["baseline"]
+    assert told["requests"] == 2 and told["saved"] == "0.00"
+    line = proxy.routing_log()[1]
+    assert line["tokens"]["cache_marked"] is True and line["tokens"]["cached"] == read["cached_tokens"]
+    log = tmp_path / "second.jsonl"
+    log.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    again = json.loads(proxy.run("replay", "--log", str(log), "--json").stdout)["teams"][0]
+    assert again["requests"] == 1 and again["before"] == again["after"] == line["cost"]["amount"]
+
+
 def test_failed_attempts_count_against_us_and_the_baseline_is_priced_once(busy):
     told = report(busy, "--baseline", DEAR)["total"]
     assert told["baseline"]["requests"] == 6        # the refused one used nothing

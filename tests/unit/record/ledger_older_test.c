@@ -12,6 +12,7 @@
 
 #include "record/ledger.h"
 #include "record/ledger_report.h"
+#include "record/ledger_rows.h"
 #include "record/ledger_tool.h"
 #include "unit/record/world.h"
 
@@ -140,6 +141,34 @@ static void it_is_read_as_it_is_and_taken_over(void **state)
     assert_int_equal(ask(b, "SELECT count(*) FROM attempt"), 0);
 }
 
+/* Written by one that did not note what was marked for the cache. */
+static void without_marks_it_is_read_as_it_is(void **state)
+{
+    static const char one[] =
+        "INSERT INTO receipt VALUES('01', 1, '[1795338000123,\"demo\",null,"
+        "\"chat\",0,200,\"none\",\"deepseek\",\"deepseek-flash\",9,20,\"CNY\","
+        "176000,178000,null,null,null,4,4,1,[[\"02\",\"deepseek\","
+        "\"deepseek-flash\",\"none\",200,9,0,0,20,12,0,0,\"CNY\",178000,null,"
+        "null,1,1]]]'); PRAGMA user_version=5;";
+    struct bench *b = *state;
+    char path[256];
+    sqlite3 *db;
+
+    snprintf(path, sizeof(path), "%s/ledger.db", b->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(sqlite3_exec(db, ledger_steps[i], NULL, NULL, NULL),
+                         SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, one, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(reported(b), 1);
+    b->ledger = ledger_open(b->dir, b->error, sizeof(b->error));
+    assert_non_null(b->ledger);
+    write_two(b);
+    assert_int_equal(
+        ask(b, "SELECT count(*) FROM attempt WHERE cache_marked IS NULL"), 1);
+}
+
 static int set_up(void **state)
 {
     static struct bench b;
@@ -165,6 +194,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_is_read_as_it_is_and_taken_over,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_marks_it_is_read_as_it_is,
                                         set_up, tear_down),
     };
 

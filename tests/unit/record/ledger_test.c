@@ -103,7 +103,7 @@ static void each_receipt_is_an_exchange_with_its_attempts(void **state)
         "input_tokens=11 AND cached_tokens=4 AND output_tokens=5 AND "
         "thinking_tokens=2 AND estimated=0 AND maybe_billed=0 AND "
         "currency='CNY' AND cost_nanos=31000 AND stated_currency='USD' AND "
-        "stated_nanos=4600",
+        "stated_nanos=4600 AND cache_marked=0",
         r[0].attempts[1].id, r[0].id);
     assert_int_equal(ledger_ask(b->dir, sql), 1);
     assert_int_equal(ledger_ask(b->dir,
@@ -238,7 +238,7 @@ static void rows_survive_a_restart(void **state)
     r = receipt(b);
     assert_int_equal(write_batch(b, &r, 1), 0);
     assert_int_equal(ledger_ask(b->dir, "SELECT count(*) FROM exchange"), 2);
-    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 5);
+    assert_int_equal(ledger_ask(b->dir, "PRAGMA user_version"), 6);
 }
 
 /* The rows of what is on the disk, were the power cut now. */
