@@ -61,7 +61,7 @@ struct http_request {
     void *handler_data;
 };
 
-/* A path that ends in '/' stands for all that go on after it. */
+/* A path's last '*' stands for one byte or more, slashes among them. */
 struct http_route {
     const char *method, *path;
     bool (*admit)(struct http_request *req, void *site); /* NULL: yes */

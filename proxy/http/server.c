@@ -134,9 +134,9 @@ static void refuse_method(struct http_request *req, const char *allow)
 
 static bool leads_to(const struct http_route *r, struct slice path)
 {
-    size_t len = strlen(r->path);
+    size_t len = strlen(r->path) - 1;
 
-    if (r->path[len - 1] != '/')
+    if (r->path[len] != '*')
         return slice_is(path, r->path);
     return path.len > len && memcmp(path.bytes, r->path, len) == 0;
 }

@@ -8,7 +8,7 @@
 static const struct http_route routes[] = {
     {"POST", "/v1/chat/completions", door_admit, door_chat},
     {"GET", "/v1/models", door_admit, door_models},
-    {"GET", "/v1/models/", door_admit, door_model},
+    {"GET", "/v1/models/*", door_admit, door_model},
     {"GET", "/healthz", NULL, door_healthz},
     {"GET", "/readyz", NULL, door_readyz},
 };
