@@ -222,8 +222,8 @@ const struct command command_report = {
         "are attempts that another vendor made good, or nobody; what they\n"
         "cost is part of the cost. The baseline prices the same usage (tokens\n"
         "counted alike, the same part of them cached, marked or not) by the\n"
-        "book's prices of that instant, in the policy's currency; saved may be\n"
-        "negative. With policy:FILE, yesterday's perhaps, each request is\n"
+        "book's prices of that instant, in the policy's currency; saved may\n"
+        "be negative. With policy:FILE, yesterday's perhaps, each request is\n"
         "decided again by that file's aliases and rules; its budgets and\n"
         "limits are not played.",
     .options = options,
