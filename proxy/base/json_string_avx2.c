@@ -72,10 +72,11 @@ static inline __m256i not_simple(const char *p, __m256i escaped)
     __m256i bad = _mm256_andnot_si256(known(v, letters), escaped);
 
     bad = _mm256_or_si256(bad, _mm256_andnot_si256(escaped, quotes));
-    return _mm256_or_si256(bad, low_or_wide(v));
+    return _mm256_or_si256(
+        bad, _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(0x1f)), v));
 }
 
-static inline bool simple(const char *p, uint64_t *escapes)
+static inline bool simple(const char *p, struct simple *is)
 {
     const __m256i slash = _mm256_set1_epi8('\\');
     __m256i low = _mm256_cmpeq_epi8(load(p - 1), slash);
@@ -83,7 +84,8 @@ static inline bool simple(const char *p, uint64_t *escapes)
     __m256i bad =
         _mm256_or_si256(not_simple(p, low), not_simple(p + HALF, high));
 
-    *escapes = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(low, high));
+    is->escapes = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(low, high));
+    is->wide = mask_of(load(p), load(p + HALF));
     return _mm256_testz_si256(bad, bad);
 }
 

@@ -41,7 +41,7 @@ static inline __m512i table(const void *bytes)
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)bytes));
 }
 
-static inline bool simple(const char *p, uint64_t *escapes)
+static inline bool simple(const char *p, struct simple *is)
 {
     /* each at the place of its lower half */
     static const char letters[16] = {1, 0, '"', 0, 't', 0, 'f', 0,
@@ -53,8 +53,8 @@ static inline bool simple(const char *p, uint64_t *escapes)
         escaped, _mm512_shuffle_epi8(table(letters), v), v);
     __mmask64 free = _mm512_mask_cmpneq_epi8_mask(quotes, before, all('\\'));
 
-    *escapes = escaped;
-    return !(odd(v) | bad | free);
+    *is = (struct simple){escaped, _mm512_movepi8_mask(v)};
+    return !(_mm512_cmplt_epu8_mask(v, all(0x20)) | bad | free);
 }
 
 static inline struct string_masks look(const char *p)

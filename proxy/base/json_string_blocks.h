@@ -32,13 +32,17 @@ struct string_masks {
     uint64_t wide; /* 0x80 and above */
 };
 
+struct simple {
+    uint64_t escapes; /* 0: nothing is behind a backslash */
+    uint64_t wide;    /* a bit for each byte from 0x80 on */
+};
+
 /* Each reads a whole block at p; simple reads one byte before it, too, utf8
  * three. */
 struct string_masker {
     bool (*plain)(const char *p); /* all masks are 0 */
-    /* ASCII without an end, all behind a backslash one of "/fnt; *escapes: 0
-     * where nothing is behind one */
-    bool (*simple)(const char *p, uint64_t *escapes);
+    /* No control character, no end, all behind a backslash one of "/fnt */
+    bool (*simple)(const char *p, struct simple *is);
     struct string_masks (*look)(const char *p);
     /* What may stand alone behind a backslash, itself and quotes apart. */
     uint64_t (*escape_letters)(const char *p);
@@ -223,15 +227,23 @@ static inline __attribute__((always_inline)) const char *plain_blocks_end(
 /* Past the simple blocks at p, plain ones among them: between others these
  * are not worth a branch of their own. A backslash before p stands alone. */
 static inline __attribute__((always_inline)) const char *simple_blocks_end(
-    struct json_string *out, const char *p, const char *end,
-    const struct string_masker *masker)
+    struct json_string *out, const char *p, const char *end, bool any_bytes,
+    uint64_t *wide, const struct string_masker *masker)
 {
-    uint64_t here, escapes = 0;
+    uint64_t escapes = 0, before = *wide;
+    struct simple is;
 
-    for (; end - p >= STRING_BLOCK && masker->simple(p, &here);
-         p += STRING_BLOCK)
-        escapes |= here;
+    for (; end - p >= STRING_BLOCK && masker->simple(p, &is);
+         p += STRING_BLOCK) {
+        if (is.wide || before) {
+            if (!any_bytes && masker->utf8_faults(p))
+                break;
+            before = is.wide >> (STRING_BLOCK - 3);
+        }
+        escapes |= is.escapes;
+    }
     out->escaped |= escapes || p[-1] == '\\';
+    *wide = before;
     return p;
 }
 
@@ -245,8 +257,8 @@ static inline __attribute__((always_inline)) const char *string_blocks_end(
 
     p = plain_blocks_end(p, end, masker);
     for (; end - p >= STRING_BLOCK; p += STRING_BLOCK) {
-        if (!(r.hex | r.wide) && r.escaped == (p[-1] == '\\')) {
-            p = simple_blocks_end(out, p, end, masker);
+        if (!r.hex && r.escaped == (p[-1] == '\\')) {
+            p = simple_blocks_end(out, p, end, any_bytes, &r.wide, masker);
             r.escaped = p[-1] == '\\';
             if (end - p < STRING_BLOCK)
                 break;
