@@ -23,7 +23,6 @@
 
 enum {
     STRING_BLOCK = 64,
-    TOGETHER = 4, /* plain blocks that are passed at once */
 };
 
 /* A bit for each byte of a block, the first lowest. */
@@ -212,18 +211,6 @@ static const char *boundary(const char *from, const char *p, struct rest r)
     return p;
 }
 
-/* Past the plain blocks at p, some at once. */
-static inline __attribute__((always_inline)) const char *plain_blocks_end(
-    const char *p, const char *end, const struct string_masker *masker)
-{
-    while (end - p >= TOGETHER * STRING_BLOCK &&
-           masker->plain(p) & masker->plain(p + STRING_BLOCK) &
-               masker->plain(p + 2 * STRING_BLOCK) &
-               masker->plain(p + 3 * STRING_BLOCK))
-        p += TOGETHER * STRING_BLOCK;
-    return p;
-}
-
 /* Past the simple blocks at p, plain ones among them: between others these
  * are not worth a branch of their own. A backslash before p stands alone. */
 static inline __attribute__((always_inline)) const char *simple_blocks_end(
@@ -255,7 +242,8 @@ static inline __attribute__((always_inline)) const char *string_blocks_end(
     struct rest r = {0}, before;
     struct found f;
 
-    p = plain_blocks_end(p, end, masker);
+    while (end - p >= STRING_BLOCK && masker->plain(p)) /* all of an image */
+        p += STRING_BLOCK;
     for (; end - p >= STRING_BLOCK; p += STRING_BLOCK) {
         if (!r.hex && r.escaped == (p[-1] == '\\')) {
             p = simple_blocks_end(out, p, end, any_bytes, &r.wide, masker);
