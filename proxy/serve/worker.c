@@ -16,7 +16,7 @@ static const struct http_route routes[] = {
 void worker_init(struct worker *w, struct edition *edition)
 {
     w->edition = edition_retain(edition);
-    key_memory_init(&w->keys);
+    key_memory_init(&w->keys, edition->snapshot);
     w->limits = edition->limits;
     w->site = (struct http_site){routes, ARRAY_LEN(routes), w};
     w->loop = loop_new();
@@ -46,14 +46,15 @@ void worker_fini(struct worker *w)
         arena_free(w->spare[--w->n_spare]);
     loop_free(w->loop);
     edition_release(w->edition);
-    wipe(&w->keys, sizeof(w->keys));
+    key_memory_fini(&w->keys);
 }
 
 void worker_take_edition(struct worker *w, struct edition *edition)
 {
     edition_release(w->edition);
     w->edition = edition;
-    key_memory_init(&w->keys);
+    key_memory_fini(&w->keys);
+    key_memory_init(&w->keys, edition->snapshot);
     w->limits = edition->limits;
 }
 

@@ -13,7 +13,7 @@ static const char vendors[] = "vendors:\n"
 static struct snapshot *knowing(char keys[][TEAM_KEY_LEN + 1], size_t n,
                                 const char *pepper)
 {
-    static char yaml[4096];
+    static char yaml[8192];
     struct yaml y = {vendors, "prices: {one: {m: {input: 1, output: 1}}}\n",
                      "currency: CNY\nteams: {blue: {}, red: {}}\n", yaml};
     struct hmac_key k;
@@ -167,7 +167,7 @@ static void a_key_that_is_remembered_opens_what_it_opened(void **state)
     for (size_t i = 0; i < 3; i++)
         team_key_make(keys[i]);
     s = knowing(keys, 2, PEPPER);
-    key_memory_init(&memory);
+    key_memory_init(&memory, s);
     for (int again = 0; again < 3; again++) {
         for (size_t i = 0; i < 2; i++) {
             struct slice key = slice_of(keys[i]);
@@ -186,26 +186,51 @@ static void a_key_that_is_remembered_opens_what_it_opened(void **state)
             assert_null(key_memory_check(&memory, s, slice_of(wrong)));
         }
     }
+    key_memory_fini(&memory);
     snapshot_release(s);
 }
 
 static void a_memory_that_is_full_forgets_and_errs_not(void **state)
 {
-    char keys[8][TEAM_KEY_LEN + 1];
+    char keys[24][TEAM_KEY_LEN + 1];
     struct key_memory memory;
     struct snapshot *s;
 
     (void)state;
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 24; i++)
         team_key_make(keys[i]);
-    s = knowing(keys, 8, PEPPER);
-    for (int again = 0; again < 200; again++) { /* some fall together */
-        key_memory_init(&memory);
-        for (size_t i = 0; i < 16; i++)
+    s = knowing(keys, 24, PEPPER);
+    for (size_t places = 1; places <= 64; places *= 2) {
+        key_memory_init(&memory, s);
+        memory.last = places - 1;
+        for (size_t i = 0; i < 72; i++)
             assert_ptr_equal(
-                key_memory_check(&memory, s, slice_of(keys[i % 8])),
-                team_key_check(s, slice_of(keys[i % 8])));
+                key_memory_check(&memory, s, slice_of(keys[i % 24])),
+                team_key_check(s, slice_of(keys[i % 24])));
+        key_memory_fini(&memory);
     }
+    snapshot_release(s);
+}
+
+/* Each stands in a place of its own, whatever their hashes are. */
+static void a_memory_has_room_for_each_key_of_its_snapshot(void **state)
+{
+    char keys[24][TEAM_KEY_LEN + 1];
+    struct key_memory memory;
+    struct snapshot *s;
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 24; i++)
+        team_key_make(keys[i]);
+    s = knowing(keys, 24, PEPPER);
+    key_memory_init(&memory, s);
+    for (size_t i = 0; i < 24; i++)
+        assert_non_null(key_memory_check(&memory, s, slice_of(keys[i])));
+    for (size_t i = 0; i <= memory.last; i++)
+        n += memory.places[i].key != NULL;
+    assert_int_equal(n, 24);
+    key_memory_fini(&memory);
     snapshot_release(s);
 }
 
@@ -220,12 +245,14 @@ static void a_memory_made_anew_opens_nothing_by_itself(void **state)
     team_key_make(keys[1]);
     before = knowing(keys, 2, PEPPER);
     after = knowing(keys, 1, PEPPER);
-    key_memory_init(&memory);
+    key_memory_init(&memory, before);
     assert_non_null(key_memory_check(&memory, before, slice_of(keys[1])));
-    key_memory_init(&memory);
+    key_memory_fini(&memory);
+    key_memory_init(&memory, after);
     assert_null(key_memory_check(&memory, after, slice_of(keys[1])));
     assert_ptr_equal(key_memory_check(&memory, after, slice_of(keys[0])),
                      team_key_check(after, slice_of(keys[0])));
+    key_memory_fini(&memory);
     snapshot_release(before);
     snapshot_release(after);
 }
@@ -295,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_revoked_key_opens_nothing_in_the_next_edition),
         cmocka_unit_test(a_key_that_is_remembered_opens_what_it_opened),
         cmocka_unit_test(a_memory_that_is_full_forgets_and_errs_not),
+        cmocka_unit_test(a_memory_has_room_for_each_key_of_its_snapshot),
         cmocka_unit_test(a_memory_made_anew_opens_nothing_by_itself),
         cmocka_unit_test(keys_without_a_proper_pepper_are_an_error),
     };
