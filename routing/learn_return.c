@@ -90,17 +90,6 @@ static float hazard_of(float z)
     return 1 / (1 + expf(-z));
 }
 
-static float hazard(const struct returns *r, const struct tail *t, int bin)
-{
-    int at[FEATURES];
-    float z = 0;
-
-    features(at, t, bin);
-    for (int i = 0; i < FEATURES; i++)
-        z += r->weights[at[i]];
-    return hazard_of(z);
-}
-
 /* In each bin: what the bins of a half share is added up once; the first
  * feature and the fifth go from bin to bin. */
 static void hazards(float out[RETURN_BINS], const struct returns *r,
@@ -122,13 +111,20 @@ static void hazards(float out[RETURN_BINS], const struct returns *r,
 static void trial(struct returns *r, const struct tail *t, int bin, float went)
 {
     const float rate = .12F, least = .3F;
-    float g = hazard(r, t, bin) - went;
+    float z = 0, g, square, step;
     int at[FEATURES];
 
     features(at, t, bin);
+    for (int i = 0; i < FEATURES; i++)
+        z += r->weights[at[i]];
+    g = hazard_of(z) - went;
+    square = g * g;
+    step = rate * g;
     for (int i = 0; i < FEATURES; i++) {
-        r->seen[at[i]] += g * g;
-        r->weights[at[i]] -= rate * g / sqrtf(r->seen[at[i]] + least);
+        float seen = r->seen[at[i]] + square;
+
+        r->seen[at[i]] = seen;
+        r->weights[at[i]] -= step / sqrtf(seen + least);
     }
 }
 
