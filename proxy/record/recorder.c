@@ -8,7 +8,8 @@
  *
  * The first receipt after a quiet time is written at once; under load there
  * is one batch each GATHER_MS, so a batch grows with the load and no worker
- * makes a system call to wake us, unless it waits for a lease.
+ * makes a system call to wake us, unless it waits for a lease. Where so many
+ * come that a worker's places could run out, one sooner.
  *
  * One transaction holds the rows of what has ended, what each account has
  * spent by them, and the leases that are wanted. Only then are leases granted
@@ -42,6 +43,8 @@ enum {
     GATHER_MS = 100,
     SWEEP_MS = 60 * 1000,     /* between looks for idle accounts */
     LEASE_MS = 5 * 60 * 1000, /* an idle account keeps its lease so long */
+    BATCH_MOST =
+        TRAY_RECEIPTS * 3 / 16, /* receipts, with no stall of the disk */
 };
 
 /* ---- the workers' side ---- */
@@ -169,6 +172,14 @@ static bool has_more(const struct recorder *r)
     return purses_want(r->purses) || retention_asked(&r->retention);
 }
 
+/* As many as the last batch had came meanwhile, and will again. */
+static int gather_ms(const struct recorder *r)
+{
+    return r->n_charged > BATCH_MOST
+               ? (int)(GATHER_MS * BATCH_MOST / r->n_charged)
+               : GATHER_MS;
+}
+
 static int doze_ms(struct recorder *r)
 {
     int64_t wait_ms = limited_wait_ms(&r->limited, clock_mono_ms());
@@ -265,7 +276,7 @@ static void *run(void *arg)
             r->wrote_at_ms = clock_mono_ms();
             if (!ending) {
                 (void)prune(r);
-                recorder_rest(r, GATHER_MS);
+                recorder_rest(r, gather_ms(r));
             }
         } else if (!ending && prune(r)) {
             recorder_rest(r, GATHER_MS);
