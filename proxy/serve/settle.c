@@ -26,16 +26,15 @@ enum {
     PERCENT = 100,
 };
 
+/* Of no byte too many: a stream's arena is full to the last hundred bytes. */
 const char *settle_cost_text(struct arena *a, struct money m)
 {
-    const char *name = currency_name(m.currency);
-    size_t len = strlen(name);
-    char *text = arena_alloc(a, len + 1 + MONEY_TEXT);
+    char text[MONEY_TEXT];
+    const struct slice parts[] = {slice_of(currency_name(m.currency)),
+                                  {" ", 1},
+                                  slice_of(decimal_text(m.nanos, text))};
 
-    memcpy(text, name, len);
-    text[len] = ' ';
-    decimal_text(m.nanos, text + len + 1);
-    return text;
+    return arena_join(a, parts, ARRAY_LEN(parts)).bytes;
 }
 
 /* An error told inside an answer that had begun, or by a stream that was open:
