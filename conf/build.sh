@@ -16,7 +16,7 @@ of=$(find proxy routing vendors conf tests/bench CMake* -type f \( -name '*.[ch]
 [ -x $dir/proxy/bijia ] && [ "$(cat $dir/of 2>/dev/null)" = "$of" ] && exit 0
 
 sh tests/install.sh build
-echo "build.sh: builds, trains and builds again: about five minutes"
+echo "build.sh: builds, trains and builds again: two minutes or three"
 log=$dir/log
 rm -rf "$dir/counts" "$dir/of"
 mkdir -p "$dir"
