@@ -5,7 +5,8 @@
 #   format      clang-format, the layers check
 #   asan        unit tests, fuzz corpora and the running program (Python, Node
 #               and raw sockets) under AddressSanitizer and UBSan
-#   tsan        unit tests and the concurrent ones of the running program
+#   tsan        unit tests in which several threads may run, and the concurrent
+#               ones of the running program
 #   fuzz        clang's warnings; each fuzzer for a few seconds on top of its
 #               corpus
 #   tidy        clang-tidy over all that is shipped
