@@ -394,6 +394,7 @@ static void destroy(struct recorder *r)
         close(r->wake_fd);
     free(r->trays);
     free(r->batch);
+    free(r->unlogged);
     free(r);
 }
 
@@ -407,6 +408,7 @@ struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
     r->n_trays = n_workers;
     r->trays = make((size_t)n_workers, sizeof(*r->trays));
     r->batch = make((size_t)n_workers, sizeof(struct slip *));
+    r->unlogged = make((size_t)n_workers, sizeof(struct slip *));
     for (int w = 0; w < n_workers; w++)
         tray_init(&r->trays[w]);
     pthread_mutex_init(&r->lock, NULL);

@@ -29,6 +29,7 @@ struct recorder {
     pthread_mutex_t lock;     /* of the next */
     struct warning *arrived;  /* since the last batch */
     struct slip **batch;      /* one list for each tray */
+    struct slip **unlogged;   /* what of each is not in the log yet */
     struct warning *warnings; /* of the batch */
     struct limited limited;
     const struct limited_table *refused; /* of the batch; NULL: none */

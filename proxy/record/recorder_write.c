@@ -48,13 +48,6 @@ static int free_places(struct recorder *r, int w, struct receipt *receipt)
     return 0;
 }
 
-static int add_to_log(struct recorder *r, int w, struct receipt *receipt)
-{
-    (void)w;
-    routing_log_add(&r->log, receipt);
-    return 0;
-}
-
 static int release_snapshot(struct recorder *r, int w, struct receipt *receipt)
 {
     (void)r;
@@ -95,6 +88,39 @@ static int note_limited(struct recorder *r)
         if (ledger_limited(r->ledger, &r->refused->counts[i]))
             return -1;
     return 0;
+}
+
+static int64_t ended_ms(const struct receipt *receipt)
+{
+    return receipt->at_unix_ms + receipt->total_ms;
+}
+
+/* The list whose first ended before the others' first; NULL: all are empty. */
+static struct slip **earliest(struct recorder *r)
+{
+    struct slip **first = NULL;
+
+    for (int w = 0; w < r->n_trays; w++) {
+        struct slip **list = &r->unlogged[w];
+
+        if (*list && (!first || ended_ms(&(*list)->receipt) <
+                                    ended_ms(&(*first)->receipt)))
+            first = list;
+    }
+    return first;
+}
+
+/* As people read it: in the order of their ends, whichever worker had them. */
+static void log_batch(struct recorder *r)
+{
+    struct slip **list;
+
+    for (int w = 0; w < r->n_trays; w++)
+        r->unlogged[w] = r->batch[w];
+    while ((list = earliest(r))) {
+        routing_log_add(&r->log, &(*list)->receipt);
+        *list = (*list)->next;
+    }
 }
 
 static void log_limited(struct recorder *r)
@@ -217,7 +243,7 @@ void recorder_write(struct recorder *r)
             w->fresh = false;
     }
     recorder_tell_warnings(r);
-    for_batch(r, add_to_log);
+    log_batch(r);
     log_limited(r);
     routing_log_flush(&r->log);
     for_batch(r, release_snapshot);

@@ -244,12 +244,12 @@ def test_a_log_that_is_not_there_is_told(log):
 
 
 def test_the_running_proxy_is_shown_by_its_configuration(proxy):
-    before = len(proxy.routing_log())
-    assert proxy.chat("hello").status == 200
-    assert proxy.chat("hello", model="no-such-model").status == 404
-    proxy.wait_log(before + 2)
-    rows = proxy.run("tail", "--no-follow", "-n", "2").stdout.splitlines()
-    assert re.search(r" demo +chat -> \S+/\S+ +200 +\d+\S*/\d+ +CNY 0\.\d+ ", rows[1])
-    assert re.search(r" demo +no-such-model -> none +404 ", rows[2])
+    answers = {200: proxy.chat("hello"), 404: proxy.chat("hello", model="no-such-model")}
+    ids = {status: answer.headers["x-bijia-request-id"] for status, answer in answers.items()}
+    assert {status: answer.status for status, answer in answers.items()} == {200: 200, 404: 404}
+    wait_until(lambda: set(ids.values()) <= {one["id"] for one in proxy.routing_log()}, "both lines")
+    shown = {row.split()[1]: row for row in proxy.run("tail", "--no-follow").stdout.splitlines()[1:]}
+    assert re.search(r" demo +chat -> \S+/\S+ +200 +\d+\S*/\d+ +CNY 0\.\d+ ", shown[ids[200][-8:]])
+    assert re.search(r" demo +no-such-model -> none +404 ", shown[ids[404][-8:]])
     raw = proxy.run("tail", "--no-follow", "--json", "-n", "2").stdout.splitlines()
     assert [json.loads(text) for text in raw] == proxy.routing_log()[-2:]

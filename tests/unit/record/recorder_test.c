@@ -321,6 +321,59 @@ static void two_workers_lose_nothing(void **state)
     assert_int_equal(lines_of(b->log), 8000);
 }
 
+/* Put for worker `w`, having ended at `ended_ms`. */
+static void fill_ended(struct bench *b, int w, int32_t ended_ms)
+{
+    struct receipt r;
+
+    world_receipt(&r, b->world);
+    r.total_ms = ended_ms;
+    recorder_put(b->recorder, w, &r);
+}
+
+/* How many lines of the log do not end later than the line before. */
+static int lines_out_of_order(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    static char line[1 << 16];
+    long before = -1;
+    int n = 0;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f)) {
+        const char *last = NULL;
+
+        for (const char *at = line; (at = strstr(at, "\"total_ms\":")); at++)
+            last = at; /* the exchange's stands after its attempts' */
+        assert_non_null(last);
+        n += atol(last + strlen("\"total_ms\":")) <= before;
+        before = atol(last + strlen("\"total_ms\":"));
+    }
+    fclose(f);
+    return n;
+}
+
+static void the_log_is_in_the_order_of_ends_over_all_workers(void **state)
+{
+    struct bench *b = *state;
+    enum { N = 30 };
+
+    start(b, 3);
+    for (int w = 0; w < 3; w++)
+        for (int i = 0; i <= N; i++)
+            assert_true(recorder_reserve(b->recorder, w));
+    faulty_set(FAULTY_WRITE, FAULTY_WAL, -1, SQLITE_FULL);
+    fill_ended(b, 0, 1);
+    EVENTUALLY(!recorder_healthy(b->recorder)); /* a batch by itself */
+    for (int w = 2; w >= 0; w--)
+        for (int i = 1; i <= N; i++)
+            if (i * i % 7 % 3 == w)
+                fill_ended(b, w, 1 + i);
+    faulty_heal();
+    EVENTUALLY(lines_of(b->log) == 1 + N);
+    assert_int_equal(lines_out_of_order(b->log), 0);
+}
+
 /* Writes until it is killed. */
 static void record_for_ever(struct bench *b)
 {
@@ -415,6 +468,7 @@ int main(void)
         TEST(a_rotated_log_is_opened_anew_when_told),
         TEST(a_line_cut_short_by_a_crash_stands_alone),
         TEST(two_workers_lose_nothing),
+        TEST(the_log_is_in_the_order_of_ends_over_all_workers),
         TEST(what_was_told_survives_kill_9),
     };
 
