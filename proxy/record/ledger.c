@@ -111,12 +111,12 @@ static int migrate(struct ledger *l)
 }
 
 /* No mmap: an I/O error would be a SIGBUS. */
-static const char settings[] = "PRAGMA page_size=8192;" /* of a new file */
+static const char settings[] = "PRAGMA page_size=16384;" /* of a new file */
                                "PRAGMA journal_mode=WAL;"
                                "PRAGMA synchronous=FULL;"
                                "PRAGMA mmap_size=0;"
                                "PRAGMA trusted_schema=OFF;"
-                               "PRAGMA wal_autocheckpoint=1000;"
+                               "PRAGMA wal_autocheckpoint=500;"
                                "PRAGMA journal_size_limit=67108864;";
 
 static int prepare(struct ledger *l)

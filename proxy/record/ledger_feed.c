@@ -144,6 +144,8 @@ static void read_row(struct feed_cursor *c)
     if (c->i >= f->n_shown)
         return;
     FAILPOINT("row_before");
+    if (c->i + 1 < f->n_shown)
+        receipt_prefetch(f->shown[c->i + 1].receipt);
     r = f->shown[c->i].receipt;
     c->id = (struct slice){r->id, RECEIPT_ID - 1};
     c->body = (struct slice){f->body, receipt_body(f->body, r)};

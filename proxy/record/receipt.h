@@ -7,7 +7,10 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/attr.h"
 
 #include "routing/decide.h"
 
@@ -59,3 +62,13 @@ struct receipt {
     struct receipt_attempt attempts[RECEIPT_ATTEMPTS];
     struct receipt_other others[RECEIPT_OTHERS];
 };
+
+/* What is read of most: up to the first attempt's end. */
+static inline void receipt_prefetch(const struct receipt *r)
+{
+    const size_t end =
+        offsetof(struct receipt, attempts) + sizeof(struct receipt_attempt);
+
+    for (size_t i = 0; i < end; i += CACHE_LINE_BYTES)
+        __builtin_prefetch((const char *)r + i);
+}

@@ -168,7 +168,7 @@ void recorder_rest(struct recorder *r, int ms)
 static bool has_more(const struct recorder *r)
 {
     for (int w = 0; w < r->n_trays; w++)
-        if (tray_has_more(&r->trays[w]))
+        if (tray_end(&r->trays[w]) != tray_begin(&r->trays[w]))
             return true;
     return purses_want(r->purses) || retention_asked(&r->retention);
 }
@@ -176,9 +176,8 @@ static bool has_more(const struct recorder *r)
 /* As many as the last batch had came meanwhile, and will again. */
 static int gather_ms(const struct recorder *r)
 {
-    return r->n_charged > BATCH_MOST
-               ? (int)(GATHER_MS * BATCH_MOST / r->n_charged)
-               : GATHER_MS;
+    return r->n_batch > BATCH_MOST ? (int)(GATHER_MS * BATCH_MOST / r->n_batch)
+                                   : GATHER_MS;
 }
 
 static int doze_ms(struct recorder *r)
@@ -211,17 +210,13 @@ static struct warning *take_warnings(struct recorder *r)
 
 static bool gather(struct recorder *r)
 {
-    bool any = false;
-
-    for (int w = 0; w < r->n_trays; w++) {
-        r->batch[w] = tray_empty(&r->trays[w]);
-        any = any || r->batch[w];
-    }
+    recorder_gather(r);
     r->warnings = take_warnings(r);
     charging_want(&r->charging, purses_wanted(r->purses));
     r->refused =
         limited_take(&r->limited, clock_mono_ms(), atomic_load(&r->ending));
-    return any || r->warnings || r->refused || charging_any(&r->charging);
+    return r->n_batch > 0 || r->warnings || r->refused ||
+           charging_any(&r->charging);
 }
 
 /* Leases of accounts that nobody used for a while are given back. */
@@ -394,7 +389,7 @@ static void destroy(struct recorder *r)
         close(r->wake_fd);
     free(r->trays);
     free(r->batch);
-    free(r->unlogged);
+    free(r->cursors);
     free(r);
 }
 
@@ -407,8 +402,7 @@ struct recorder *recorder_new(const char *state_dir, int n_workers, char *error,
     ENSURE(n_workers > 0);
     r->n_trays = n_workers;
     r->trays = make((size_t)n_workers, sizeof(*r->trays));
-    r->batch = make((size_t)n_workers, sizeof(struct slip *));
-    r->unlogged = make((size_t)n_workers, sizeof(struct slip *));
+    r->cursors = make((size_t)n_workers, sizeof(*r->cursors));
     for (int w = 0; w < n_workers; w++)
         tray_init(&r->trays[w]);
     pthread_mutex_init(&r->lock, NULL);

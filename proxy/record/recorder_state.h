@@ -12,6 +12,18 @@
 #include "record/routing_log.h"
 #include "record/tray.h"
 
+struct gathered {
+    struct receipt *receipt;
+    int worker;
+};
+
+/* In one tray, while its receipts are merged with the others'. */
+struct cursor {
+    const struct tray *tray;
+    uint64_t at, end; /* places */
+    int worker;
+};
+
 struct recorder {
     struct tray *trays;
     int n_trays;
@@ -26,16 +38,16 @@ struct recorder {
     void *granted_to;
     void (*warned)(void *to, const struct warning *w);
     void *warned_to;
-    pthread_mutex_t lock;     /* of the next */
-    struct warning *arrived;  /* since the last batch */
-    struct slip **batch;      /* one list for each tray */
-    struct slip **unlogged;   /* what of each is not in the log yet */
+    pthread_mutex_t lock;    /* of the next */
+    struct warning *arrived; /* since the last batch */
+    struct gathered *batch; /* all receipts of it, in the order of their ends */
+    size_t n_batch, room;
+    struct cursor *cursors;   /* one for each tray */
     struct warning *warnings; /* of the batch */
     struct limited limited;
     const struct limited_table *refused; /* of the batch; NULL: none */
     struct ledger *ledger;
     struct charging charging; /* of the batch */
-    size_t n_charged;         /* receipts of it */
     int64_t swept_at_ms, noted_at_ms, wrote_at_ms;
     struct retention retention;
     struct routing_log log;
@@ -46,6 +58,10 @@ struct recorder {
 
 /* recorder.c: sleeps, unless it is woken. */
 void recorder_rest(struct recorder *r, int ms);
+
+/* recorder_gather.c: what all workers have put, as the batch. */
+void recorder_gather(struct recorder *r);
+void recorder_return(struct recorder *r); /* it is written */
 
 /* recorder_write.c: the batch that was gathered, into the ledger, then into
  * the log. */

@@ -17,43 +17,17 @@ enum {
     NOTE_MS = 60 * 1000,     /* between notes of the time */
 };
 
-/* Calls for each receipt of the batch; stops at the first -1. */
-static int for_batch(struct recorder *r, int (*fn)(struct recorder *r, int w,
-                                                   struct receipt *receipt))
+static void add_to_ledger(struct recorder *r)
 {
-    for (int w = 0; w < r->n_trays; w++)
-        for (struct slip *s = r->batch[w]; s; s = s->next)
-            if (fn(r, w, &s->receipt))
-                return -1;
-    return 0;
+    for (size_t i = 0; i < r->n_batch; i++)
+        ledger_add(r->ledger, r->batch[i].receipt);
 }
 
-static int add_to_ledger(struct recorder *r, int w, struct receipt *receipt)
+static void charge(struct recorder *r)
 {
-    (void)w;
-    ledger_add(r->ledger, receipt);
-    return 0;
-}
-
-static int charge(struct recorder *r, int w, struct receipt *receipt)
-{
-    charging_add(&r->charging, intents_of(r->intents, w), receipt,
-                 ledger_fresh(r->ledger, r->n_charged++));
-    return 0;
-}
-
-static int free_places(struct recorder *r, int w, struct receipt *receipt)
-{
-    charging_free(intents_of(r->intents, w), receipt);
-    return 0;
-}
-
-static int release_snapshot(struct recorder *r, int w, struct receipt *receipt)
-{
-    (void)r;
-    (void)w;
-    snapshot_release(receipt->snapshot);
-    return 0;
+    for (size_t i = 0; i < r->n_batch; i++)
+        charging_add(&r->charging, intents_of(r->intents, r->batch[i].worker),
+                     r->batch[i].receipt, ledger_fresh(r->ledger, i));
 }
 
 int64_t recorder_now(struct recorder *r)
@@ -90,39 +64,6 @@ static int note_limited(struct recorder *r)
     return 0;
 }
 
-static int64_t ended_ms(const struct receipt *receipt)
-{
-    return receipt->at_unix_ms + receipt->total_ms;
-}
-
-/* The list whose first ended before the others' first; NULL: all are empty. */
-static struct slip **earliest(struct recorder *r)
-{
-    struct slip **first = NULL;
-
-    for (int w = 0; w < r->n_trays; w++) {
-        struct slip **list = &r->unlogged[w];
-
-        if (*list && (!first || ended_ms(&(*list)->receipt) <
-                                    ended_ms(&(*first)->receipt)))
-            first = list;
-    }
-    return first;
-}
-
-/* As people read it: in the order of their ends, whichever worker had them. */
-static void log_batch(struct recorder *r)
-{
-    struct slip **list;
-
-    for (int w = 0; w < r->n_trays; w++)
-        r->unlogged[w] = r->batch[w];
-    while ((list = earliest(r))) {
-        routing_log_add(&r->log, &(*list)->receipt);
-        *list = (*list)->next;
-    }
-}
-
 static void log_limited(struct recorder *r)
 {
     struct buf line;
@@ -141,10 +82,13 @@ static int try_ledger(struct recorder *r)
         return -1;
     charging_again(&r->charging);
     FAILPOINT("begin_before");
-    r->n_charged = 0;
-    if (ledger_begin(r->ledger) || for_batch(r, add_to_ledger) ||
-        ledger_put(r->ledger) || for_batch(r, charge) ||
-        charging_move(&r->charging, r->ledger) || note_warnings(r) ||
+    if (ledger_begin(r->ledger))
+        return -1;
+    add_to_ledger(r);
+    if (ledger_put(r->ledger))
+        return -1;
+    charge(r);
+    if (charging_move(&r->charging, r->ledger) || note_warnings(r) ||
         note_limited(r) || note_time(r))
         return -1;
     FAILPOINT("commit_before");
@@ -185,18 +129,15 @@ static void note_success(struct recorder *r)
 
 /* The last that can be done for a receipt whose ledger has gone: its attempts'
  * intents stay, and the next start will find them. */
-static int give_up(struct recorder *r, int w, struct receipt *receipt)
+static void give_up(const struct receipt *receipt)
 {
     char cost[MONEY_TEXT];
 
-    (void)r;
-    (void)w;
     log_line(LOG_ERROR, "receipt_not_in_ledger",
              "id=%s team=%s at_unix_ms=%" PRId64 " cost=%s currency=%s",
              receipt->id, receipt_team(receipt) ? receipt_team(receipt) : "-",
              receipt->at_unix_ms, decimal_text(receipt->cost.nanos, cost),
              currency_name(receipt->cost.currency));
-    return 0;
 }
 
 /* Until the batch is in the ledger, or the end has waited long enough. */
@@ -212,7 +153,8 @@ static bool write_ledger(struct recorder *r)
         if (ending_ms == 0)
             ending_ms = clock_mono_ms();
         if (clock_mono_ms() - ending_ms >= FAREWELL_MS) {
-            for_batch(r, give_up);
+            for (size_t i = 0; i < r->n_batch; i++)
+                give_up(r->batch[i].receipt);
             return false;
         }
     }
@@ -231,10 +173,27 @@ void recorder_tell_warnings(struct recorder *r)
     r->warnings = NULL;
 }
 
+static void free_places(struct recorder *r)
+{
+    for (size_t i = 0; i < r->n_batch; i++)
+        charging_free(intents_of(r->intents, r->batch[i].worker),
+                      r->batch[i].receipt);
+}
+
+static void add_to_log(struct recorder *r)
+{
+    for (size_t i = 0; i < r->n_batch; i++) {
+        if (i + 1 < r->n_batch)
+            receipt_prefetch(r->batch[i + 1].receipt);
+        routing_log_add(&r->log, r->batch[i].receipt);
+        snapshot_release(r->batch[i].receipt->snapshot);
+    }
+}
+
 void recorder_write(struct recorder *r)
 {
     if (write_ledger(r)) {
-        for_batch(r, free_places);
+        free_places(r);
         FAILPOINT("grant_before");
         if (charging_grant(&r->charging) && r->granted)
             r->granted(r->granted_to);
@@ -243,10 +202,8 @@ void recorder_write(struct recorder *r)
             w->fresh = false;
     }
     recorder_tell_warnings(r);
-    log_batch(r);
+    add_to_log(r);
     log_limited(r);
     routing_log_flush(&r->log);
-    for_batch(r, release_snapshot);
-    for (int w = 0; w < r->n_trays; w++)
-        tray_return(&r->trays[w], r->batch[w]);
+    recorder_return(r);
 }

@@ -1,5 +1,6 @@
 #include "record/tray.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,43 +8,24 @@
 
 void tray_init(struct tray *t)
 {
-    *t = (struct tray){0};
-    atomic_init(&t->full, NULL);
-    atomic_init(&t->used, NULL);
+    *t = (struct tray){.places =
+                           calloc(TRAY_RECEIPTS, sizeof(struct tray_place))};
+    if (!t->places)
+        fatal("out of memory making a tray");
+    atomic_init(&t->n_put, 0);
     atomic_init(&t->n_returned, 0);
 }
 
-static void free_all(struct slip *s)
+static struct tray_place *place_at(const struct tray *t, uint64_t place)
 {
-    while (s) {
-        struct slip *next = s->next;
-
-        free(s);
-        s = next;
-    }
+    return &t->places[place % TRAY_RECEIPTS];
 }
 
 void tray_fini(struct tray *t)
 {
-    free_all(t->spare);
-    free_all(atomic_load(&t->full));
-    free_all(atomic_load(&t->used));
-}
-
-static void push(_Atomic(struct slip *) *to, struct slip *first,
-                 struct slip *last)
-{
-    struct slip *head = atomic_load_explicit(to, memory_order_relaxed);
-
-    do
-        last->next = head;
-    while (!atomic_compare_exchange_weak_explicit(
-        to, &head, first, memory_order_seq_cst, memory_order_relaxed));
-}
-
-static struct slip *take_all(_Atomic(struct slip *) *from)
-{
-    return atomic_exchange_explicit(from, NULL, memory_order_acquire);
+    for (uint64_t i = t->n_reused; i < t->n_put; i++)
+        free(place_at(t, i)->receipt);
+    free(t->places);
 }
 
 bool tray_reserve(struct tray *t)
@@ -57,73 +39,73 @@ bool tray_reserve(struct tray *t)
     return true;
 }
 
+static uint64_t n_put(const struct tray *t)
+{
+    return atomic_load_explicit(&t->n_put, memory_order_relaxed);
+}
+
 void tray_cancel(struct tray *t)
 {
-    ENSURE(t->n_reserved > t->n_put);
+    ENSURE(t->n_reserved > n_put(t));
     t->n_reserved--;
 }
 
-static struct slip *slip_take(struct tray *t)
+/* What was returned is used again before there is more, so there are never
+ * more than TRAY_RECEIPTS, and each stands at a place of its own. */
+static struct receipt *memory_for_one(struct tray *t)
 {
-    struct slip *s = t->spare;
+    struct receipt *r;
 
-    if (!s)
-        s = take_all(&t->used);
-    if (s) {
-        t->spare = s->next;
-        return s;
-    }
-    s = malloc(sizeof(*s));
-    if (!s)
+    if (t->n_reused <
+        atomic_load_explicit(&t->n_returned, memory_order_acquire))
+        return place_at(t, t->n_reused++)->receipt;
+    r = malloc(sizeof(*r));
+    if (!r)
         fatal("out of memory keeping a receipt");
-    return s;
+    return r;
+}
+
+/* Most have one attempt of many, and few others. */
+static void copy(struct receipt *to, const struct receipt *from)
+{
+    ENSURE(from->n_attempts <= RECEIPT_ATTEMPTS &&
+           from->n_others <= RECEIPT_OTHERS);
+    memcpy(to, from,
+           offsetof(struct receipt, attempts) +
+               from->n_attempts * sizeof(from->attempts[0]));
+    memcpy(to->others, from->others, from->n_others * sizeof(from->others[0]));
 }
 
 void tray_put(struct tray *t, const struct receipt *receipt)
 {
-    struct slip *s;
+    uint64_t place = n_put(t);
+    struct receipt *r;
 
-    ENSURE(t->n_reserved > t->n_put);
-    ENSURE(receipt->n_attempts <= RECEIPT_ATTEMPTS &&
-           receipt->n_others <= RECEIPT_OTHERS);
-    t->n_put++;
-    s = slip_take(t);
-    /* `others` stand last, and most receipts have few. */
-    memcpy(&s->receipt, receipt,
-           offsetof(struct receipt, others) +
-               receipt->n_others * sizeof(receipt->others[0]));
-    push(&t->full, s, s);
+    ENSURE(t->n_reserved > place);
+    r = memory_for_one(t);
+    copy(r, receipt);
+    *place_at(t, place) = (struct tray_place){
+        .receipt = r, .ended_ms = r->at_unix_ms + r->total_ms};
+    /* in one order with what recorder_put() asks next */
+    atomic_store_explicit(&t->n_put, place + 1, memory_order_seq_cst);
 }
 
-struct slip *tray_empty(struct tray *t)
+uint64_t tray_begin(const struct tray *t)
 {
-    struct slip *newest = take_all(&t->full);
-    struct slip *oldest = NULL;
-
-    while (newest) {
-        struct slip *next = newest->next;
-
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    return oldest;
+    return atomic_load_explicit(&t->n_returned, memory_order_relaxed);
 }
 
-void tray_return(struct tray *t, struct slip *slips)
+uint64_t tray_end(const struct tray *t)
 {
-    struct slip *last = slips;
-    uint64_t n = 1;
-
-    if (!slips)
-        return;
-    for (; last->next; last = last->next)
-        n++;
-    push(&t->used, slips, last);
-    atomic_fetch_add_explicit(&t->n_returned, n, memory_order_relaxed);
+    return atomic_load_explicit(&t->n_put, memory_order_seq_cst);
 }
 
-bool tray_has_more(const struct tray *t)
+const struct tray_place *tray_at(const struct tray *t, uint64_t place)
 {
-    return atomic_load_explicit(&t->full, memory_order_seq_cst) != NULL;
+    return place_at(t, place);
+}
+
+void tray_return(struct tray *t, uint64_t end)
+{
+    atomic_store_explicit(&t->n_returned, end, memory_order_release);
 }

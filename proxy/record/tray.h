@@ -1,13 +1,14 @@
 /*
  * tray.h - one worker's receipts on their way to the recorder.
  *
- * A bounded queue from one thread to one other that never locks. A place is
- * only a count, so ten thousand exchanges under way cost nothing here; a
+ * A bounded queue from one thread to one other that never locks: a ring of
+ * places, which are numbered from 0 on for ever. One is only a count until a
+ * receipt is put, so ten thousand exchanges under way cost nothing here; a
  * receipt's memory is taken when it is put and used again once written, so
  * there is as much of it as the recorder was ever behind.
  *
  *   worker:    tray_reserve -> tray_put | tray_cancel
- *   recorder:  tray_empty -> (written) -> tray_return
+ *   recorder:  tray_end -> tray_at* -> (written) -> tray_return
  */
 #pragma once
 
@@ -27,19 +28,17 @@ enum {
     TRAY_RECEIPTS = 16384,
 };
 
-struct slip {
-    struct slip *next;
-    struct receipt receipt;
+struct tray_place {
+    struct receipt *receipt;
+    int64_t ended_ms; /* it did: unix ms, as far as its worker's clock runs */
 };
 
 struct tray {
+    struct tray_place *places;
     /* the worker's */
-    _Alignas(CACHE_LINE_BYTES) struct slip *spare;
-    uint64_t n_reserved; /* ever, less the cancelled */
-    uint64_t n_put;      /* ever */
-    /* both push and take all: no ABA */
-    _Alignas(CACHE_LINE_BYTES) _Atomic(struct slip *) full;
-    _Alignas(CACHE_LINE_BYTES) _Atomic(struct slip *) used;
+    _Alignas(CACHE_LINE_BYTES) uint64_t n_reserved; /* ever, less cancelled */
+    uint64_t n_reused;       /* of the returned, whose memory is in use again */
+    _Atomic(uint64_t) n_put; /* ever */
     /* the recorder's */
     _Alignas(CACHE_LINE_BYTES) _Atomic(uint64_t) n_returned; /* ever */
 };
@@ -53,8 +52,11 @@ bool tray_reserve(struct tray *t) MUST_CHECK;
 void tray_put(struct tray *t, const struct receipt *receipt);
 void tray_cancel(struct tray *t);
 
-/* All that was put since, oldest first, linked by `next`; NULL: nothing. */
-struct slip *tray_empty(struct tray *t);
-/* The list that tray_empty() gave, written now. */
-void tray_return(struct tray *t, struct slip *slips);
-bool tray_has_more(const struct tray *t);
+/* What was put and not returned stands at the places from tray_begin() up to
+ * tray_end(), oldest first. */
+uint64_t tray_begin(const struct tray *t);
+uint64_t tray_end(const struct tray *t);
+/* Valid until it is returned. */
+const struct tray_place *tray_at(const struct tray *t, uint64_t place);
+/* All before `end`, written now. */
+void tray_return(struct tray *t, uint64_t end);

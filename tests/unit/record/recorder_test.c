@@ -356,7 +356,10 @@ static int lines_out_of_order(const char *path)
 static void the_log_is_in_the_order_of_ends_over_all_workers(void **state)
 {
     struct bench *b = *state;
-    enum { N = 30 };
+
+    enum {
+        N = 30
+    };
 
     start(b, 3);
     for (int w = 0; w < 3; w++)

@@ -23,43 +23,48 @@ static void put(struct tray *t, int64_t n)
     tray_put(t, &r);
 }
 
+static uint64_t waiting(const struct tray *t)
+{
+    return tray_end(t) - tray_begin(t);
+}
+
 static void what_is_put_comes_out_in_order(void **state)
 {
     struct tray t;
-    struct slip *slips, *s;
     int64_t n = 0;
 
     (void)state;
     tray_init(&t);
-    for (int round = 0; round < 5; round++) {
+    for (int round = 0; round < 3 * TRAY_RECEIPTS / 100; round++) {
         for (int i = 0; i < 100; i++)
             put(&t, round * 100 + i);
-        assert_true(tray_has_more(&t));
-        slips = tray_empty(&t);
-        assert_false(tray_has_more(&t));
-        for (s = slips; s; s = s->next)
-            assert_int_equal(s->receipt.at_unix_ms, n++);
+        assert_int_equal(waiting(&t), 100);
+        for (uint64_t i = tray_begin(&t); i < tray_end(&t); i++)
+            assert_int_equal(tray_at(&t, i)->receipt->at_unix_ms, n++);
         assert_int_equal(n, (round + 1) * 100);
-        tray_return(&t, slips);
+        tray_return(&t, tray_end(&t));
+        assert_int_equal(waiting(&t), 0);
     }
-    assert_null(tray_empty(&t));
-    tray_return(&t, NULL);
     tray_fini(&t);
 }
 
-static void a_full_tray_refuses_until_slips_come_back(void **state)
+static void a_full_tray_refuses_until_receipts_come_back(void **state)
 {
     struct tray t;
-    struct slip *slips;
 
     (void)state;
     tray_init(&t);
     for (int i = 0; i < TRAY_RECEIPTS; i++)
         put(&t, i);
     assert_false(tray_reserve(&t));
-    slips = tray_empty(&t);
+    assert_int_equal(waiting(&t), TRAY_RECEIPTS);
+    tray_return(&t, tray_begin(&t) + 10);
+    for (int i = 0; i < 10; i++)
+        put(&t, TRAY_RECEIPTS + i);
     assert_false(tray_reserve(&t));
-    tray_return(&t, slips);
+    for (uint64_t i = tray_begin(&t); i < tray_end(&t); i++)
+        assert_int_equal(tray_at(&t, i)->receipt->at_unix_ms, i);
+    tray_return(&t, tray_end(&t));
     for (int i = 0; i < TRAY_RECEIPTS; i++)
         assert_true(tray_reserve(&t));
     assert_false(tray_reserve(&t));
@@ -78,24 +83,50 @@ static void a_cancelled_place_is_free_again(void **state)
     tray_cancel(&t);
     assert_true(tray_reserve(&t));
     assert_false(tray_reserve(&t));
-    assert_null(tray_empty(&t));
+    assert_int_equal(waiting(&t), 0);
     tray_fini(&t);
 }
 
-static void slips_are_used_again(void **state)
+static void memory_is_used_again(void **state)
 {
     struct tray t;
-    struct slip *first, *again;
+    struct receipt *first[3];
 
     (void)state;
     tray_init(&t);
-    put(&t, 1);
-    first = tray_empty(&t);
-    tray_return(&t, first);
-    put(&t, 2);
-    again = tray_empty(&t);
-    assert_ptr_equal(first, again);
-    tray_return(&t, again);
+    for (int i = 0; i < 3; i++)
+        put(&t, i);
+    for (int i = 0; i < 3; i++)
+        first[i] = tray_at(&t, tray_begin(&t) + (uint64_t)i)->receipt;
+    tray_return(&t, tray_end(&t));
+    for (int i = 0; i < 3000; i++) {
+        put(&t, i);
+        assert_ptr_equal(tray_at(&t, tray_begin(&t))->receipt, first[i % 3]);
+        tray_return(&t, tray_end(&t));
+    }
+    tray_fini(&t);
+}
+
+static void a_receipt_comes_out_as_it_was_put(void **state)
+{
+    struct tray t;
+    struct receipt r = numbered(7), *out;
+
+    (void)state;
+    r.n_attempts = RECEIPT_ATTEMPTS;
+    r.n_others = RECEIPT_OTHERS;
+    for (uint32_t i = 0; i < RECEIPT_ATTEMPTS; i++)
+        r.attempts[i].place = 100 + i;
+    for (uint32_t i = 0; i < RECEIPT_OTHERS; i++)
+        r.others[i].offer = (uint16_t)(200 + i);
+    tray_init(&t);
+    assert_true(tray_reserve(&t));
+    tray_put(&t, &r);
+    out = tray_at(&t, tray_begin(&t))->receipt;
+    for (uint32_t i = 0; i < RECEIPT_ATTEMPTS; i++)
+        assert_int_equal(out->attempts[i].place, 100 + i);
+    for (uint32_t i = 0; i < RECEIPT_OTHERS; i++)
+        assert_int_equal(out->others[i].offer, 200 + i);
     tray_fini(&t);
 }
 
@@ -133,16 +164,16 @@ static void two_threads_lose_and_repeat_nothing(void **state)
     tray_init(&t);
     assert_int_equal(pthread_create(&thread, NULL, put_many, &t), 0);
     while (n < RACE_RECEIPTS) {
-        struct slip *slips = tray_empty(&t);
+        uint64_t end = tray_end(&t);
 
-        for (struct slip *s = slips; s; s = s->next, n++) {
-            assert_int_equal(s->receipt.at_unix_ms, n);
-            assert_int_equal(s->receipt.n_others, n % 3);
+        for (uint64_t i = tray_begin(&t); i < end; i++, n++) {
+            assert_int_equal(tray_at(&t, i)->receipt->at_unix_ms, n);
+            assert_int_equal(tray_at(&t, i)->receipt->n_others, n % 3);
         }
-        tray_return(&t, slips);
+        tray_return(&t, end);
     }
     pthread_join(thread, NULL);
-    assert_null(tray_empty(&t));
+    assert_int_equal(waiting(&t), 0);
     tray_fini(&t);
 }
 
@@ -150,9 +181,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_put_comes_out_in_order),
-        cmocka_unit_test(a_full_tray_refuses_until_slips_come_back),
+        cmocka_unit_test(a_full_tray_refuses_until_receipts_come_back),
         cmocka_unit_test(a_cancelled_place_is_free_again),
-        cmocka_unit_test(slips_are_used_again),
+        cmocka_unit_test(memory_is_used_again),
+        cmocka_unit_test(a_receipt_comes_out_as_it_was_put),
         cmocka_unit_test(two_threads_lose_and_repeat_nothing),
     };
 
