@@ -4,7 +4,7 @@
 
 #include "routing/learn_parts.h"
 
-static const uint64_t magic_word = UINT64_C(0x34616e7261656a62);
+static const uint64_t magic_word = UINT64_C(0x35616e7261656a62);
 
 const struct learnt_limits learnt_limits_small = {
     .blocks = 1 << 16,
@@ -143,15 +143,18 @@ static void fill_contexts(struct outlook *o)
 {
     const struct query *q = o->query;
     uint64_t asked = mix_text(1, q->asked), team, size = 0;
+    const uint32_t octave = 64, part = 8; /* four parts of the octave */
+    uint32_t n = o->input > 0 ? (uint32_t)o->input : 0;
 
     team = mix(asked, q->needs);
     team = q->team ? mix_text(team, q->team->name) : team;
-    for (int32_t n = o->input; n >= 64; n /= 2)
+    for (; n >= octave; n /= 2)
         size++;
     o->contexts[0] = asked;
     o->contexts[1] = team;
     o->contexts[2] = mix(team, q->prefix.n > 0 ? q->prefix.names[0] : 0);
     o->contexts[3] = mix(o->contexts[2], size);
+    o->contexts[4] = mix(o->contexts[3], n / part);
 }
 
 struct outlook *learnt_prepare(struct learnt *l, const uint16_t *numbers,

@@ -20,7 +20,7 @@ enum {
     BLOCK_WAYS = 4,
     RETURN_BINS = 7,
     CONTEXTS = 4096,
-    CONTEXT_LEVELS = 4,
+    CONTEXT_LEVELS = 5,
     CLASSES = 512,
     SAID = 512,
     SAID_OFFERS = 12,

@@ -67,9 +67,11 @@ static void learn_input(const struct lesson *o, struct offer_learnt *v,
 
 /* --- answers ---------------------------------------------------------------
  * In reference tokens, by who asks what: the model asked for; team and
- * abilities; the prompt's common beginning; its size. The narrower kind takes
- * over from the wider one as it is seen more often. An offer says so many
- * times what the others would. */
+ * abilities; the prompt's common beginning; its size, by the octave and by a
+ * quarter of it (where one offer is cheaper for long answers, the other for
+ * short ones, the choice turns within an octave). The narrower kind takes over
+ * from the wider one as it is seen more often. An offer says so many times what
+ * the others would. */
 
 static struct context *context_find(struct learnt *l, uint64_t key)
 {
@@ -98,7 +100,7 @@ static struct context *context_make(struct learnt *l, uint64_t key,
 
 void size_look(struct learnt *l, struct outlook *o)
 {
-    const float doubt = 8;
+    const float doubt = 16;
     float mean = EXPECTED_OUTPUT_TOKENS, spread = mean, n = 0;
 
     for (int i = 0; i < CONTEXT_LEVELS; i++) {

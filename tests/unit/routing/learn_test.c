@@ -160,6 +160,24 @@ static void answers_are_expected_as_long_as_they_were(void **u)
     scene_close(&s);
 }
 
+/* Which offer is cheapest turns within an octave of prompts' sizes. */
+static void a_half_longer_prompt_is_not_answered_as_the_shorter(void **u)
+{
+    struct scene s = scene_open();
+    struct query brief = query_of(900, NULL, NULL, 0);
+    struct query longer = query_of(1350, NULL, NULL, 0);
+    struct decision d, e;
+
+    (void)u;
+    for (int i = 0; i < 60; i++) {
+        d = play(&s, &brief, 1, 400, true);
+        e = play(&s, &longer, 1, 100, true);
+    }
+    assert_in_range(d.verdicts[0].expected.output_tokens, 360, 420);
+    assert_in_range(e.verdicts[0].expected.output_tokens, 90, 140);
+    scene_close(&s);
+}
+
 static void a_conversation_stays_where_its_beginning_is_cached(void **u)
 {
     static const uint64_t names[] = {11, 12, 13, 14};
@@ -559,6 +577,7 @@ int main(void)
         cmocka_unit_test(
             a_tokenizer_that_counts_more_is_learnt_within_ten_answers),
         cmocka_unit_test(answers_are_expected_as_long_as_they_were),
+        cmocka_unit_test(a_half_longer_prompt_is_not_answered_as_the_shorter),
         cmocka_unit_test(a_conversation_stays_where_its_beginning_is_cached),
         cmocka_unit_test(what_the_client_calls_one_stays_where_it_was),
         cmocka_unit_test(a_cache_that_misses_is_believed_less),
