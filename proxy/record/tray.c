@@ -85,7 +85,7 @@ void tray_put(struct tray *t, const struct receipt *receipt)
     r = memory_for_one(t);
     copy(r, receipt);
     *place_at(t, place) = (struct tray_place){
-        .receipt = r, .ended_ms = r->at_unix_ms + r->total_ms};
+        .receipt = r, .ended_ms = receipt->at_unix_ms + receipt->total_ms};
     /* in one order with what recorder_put() asks next */
     atomic_store_explicit(&t->n_put, place + 1, memory_order_seq_cst);
 }
