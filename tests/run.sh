@@ -10,8 +10,9 @@
 #   fuzz        clang's warnings; each fuzzer for a few seconds on top of its
 #               corpus
 #   tidy        clang-tidy over all that is shipped
-#   release     the build people run: all million histories of budgets, the
-#               benchmark's tools, quickstart
+#   release     the builds people run: quickstart; all million histories of
+#               budgets, the benchmark's tools; conf/build.sh, and whether what
+#               it built streams and bills
 #   model       the protocol of budgets and leases, by Spin, with its mutants
 #
 # Some tests are about time (a client that left is noticed within 100 ms), and
@@ -43,8 +44,10 @@ tally() {
 check() {
     name=$1; shift
     log=$out/$(echo "$name" | tr ' /' '__').log
-    if "$@" >"$log" 2>&1; then tally "$name" 1 0; else
-        tail -n 40 "$log"; tally "$name" 0 1; fi
+    if "$@" >"$log" 2>&1; then tally "$name" 1 0; return 0; fi
+    tail -n 40 "$log"
+    tally "$name" 0 1
+    return 1
 }
 
 # build PRESET [OPTIONS FOR THE BUILD]
@@ -162,7 +165,7 @@ for suite in $suites; do
         build asan && units asan &&
             running "the simulated market" asan tests/sim &&
             running "running program (asan)" asan -n 3 tests/e2e &&
-            check "vendors x abilities" vendors && cat "$out/vendors-table.md" ;;
+            { check "vendors x abilities" vendors; cat "$out/vendors-table.md"; } ;;
     tsan)
         [ -x build/venv/bin/python ] || sdks
         build tsan && units tsan &&
@@ -177,7 +180,11 @@ for suite in $suites; do
     release)
         check "quickstart" sh conf/quickstart.sh --once
         beside_quickstart && units release --test-dir "$root/build/serve" \
-            -R 'unit.record.purse$|bench.smoke' ;;
+            -R 'unit.record.purse$|bench.smoke'
+        [ -x build/venv/bin/python ] || sdks
+        check "production build" sh conf/build.sh &&
+            running "running program (trained)" trained -n 2 \
+                tests/e2e/test_streaming.py tests/e2e/test_money.py ;;
     model)
         check "model of budgets" sh tests/model/run.sh ;;
     *) echo "no suite called $suite" >&2; total_failed=$((total_failed + 1)) ;;
