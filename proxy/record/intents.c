@@ -15,6 +15,8 @@
 enum {
     VERSION = 1,
     HEAD_BYTES = 4096,
+    PAGE_BYTES = 4096,
+    COMMON = INTENTS / 2, /* under way at once */
 };
 
 static const char magic[8] = "bjintent";
@@ -135,12 +137,25 @@ static void *make(size_t n, size_t size)
     return p;
 }
 
+/* Those of common load are in memory from the start, so that they cost no
+ * faults then; the others once a disk is waited for. */
+static void *make_for_all(size_t size)
+{
+    char *p = calloc(INTENTS, size);
+
+    if (!p)
+        fatal("out of memory for intents");
+    for (size_t i = 0; i < COMMON * size; i += PAGE_BYTES)
+        *(volatile char *)(p + i) = 0;
+    return p;
+}
+
 static void intents_init(struct intents *in, struct intent *all)
 {
     in->all = all;
-    in->holds = make(INTENTS, sizeof(*in->holds));
-    in->ring = make(INTENTS, sizeof(*in->ring));
-    in->stack = make(INTENTS, sizeof(*in->stack));
+    in->holds = make_for_all(sizeof(*in->holds));
+    in->ring = make_for_all(sizeof(*in->ring));
+    in->stack = make_for_all(sizeof(*in->stack));
     atomic_init(&in->n_freed, 0);
 }
 

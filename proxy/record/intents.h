@@ -24,7 +24,7 @@
 #include "record/receipt.h"
 
 enum {
-    INTENTS = 16384, /* of one worker: as many as TRAY_RECEIPTS */
+    INTENTS = 32768, /* of one worker: as many as TRAY_RECEIPTS */
     INTENT_NAME = 132,
     INTENT_TEXT = 64,
 };

@@ -44,8 +44,8 @@ enum {
     SWEEP_MS = 60 * 1000,     /* between looks for idle accounts */
     LEASE_MS = 5 * 60 * 1000, /* an idle account keeps its lease so long */
     /* Receipts of a batch: with as many as this gathered, and as many again
-     * while they are written, streams may hold half of a worker's places. */
-    BATCH_MOST = TRAY_RECEIPTS * 3 / 16,
+     * while they are written, streams may hold most of a worker's places. */
+    BATCH_MOST = TRAY_RECEIPTS * 3 / 32,
 };
 
 /* ---- the workers' side ---- */
