@@ -291,6 +291,7 @@ static void refuse_early(struct mock_conn *conn)
     (void)!sock_read(&conn->sock, some, sizeof(some));
     mock_say(conn, "HTTP/1.1 413 Payload Too Large\r\n"
                    "Content-Length: 3\r\n\r\nbig");
+    usleep(50000); /* so that the answer is not overtaken by what it reads */
     (void)mock_wait_end(conn, 5000);
 }
 
