@@ -48,6 +48,10 @@ enum {
     BATCH_MOST = TRAY_RECEIPTS * 3 / 32,
 };
 
+_Static_assert((int)INTENTS >= TRAY_RECEIPTS,
+               "an exchange that has a place for its receipt finds one for its "
+               "intent");
+
 /* ---- the workers' side ---- */
 
 static void wake(struct recorder *r)

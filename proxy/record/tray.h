@@ -24,7 +24,7 @@
 enum {
     /* More than a worker may have exchanges at once (10,000 connections by
      * default), so that the rest is patience with a slow disk: half a second
-     * of 40,000 requests each. At worst 63 MiB. */
+     * at 40,000 requests a second. At worst 63 MiB. */
     TRAY_RECEIPTS = 32768,
 };
 

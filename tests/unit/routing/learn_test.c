@@ -390,35 +390,35 @@ static void long_answers_of_one_alone_are_what_others_would_say(void **u)
     scene_close(&s);
 }
 
-/* `deep` costs more until its cache is read; nothing is known of the cache. */
+/* Of `flat` the cache is known, of `deep` nothing is. */
+#define FLAT_AND_DEEP                                                \
+    "vendors:\n"                                                     \
+    "  flat: {base_url: 'http://a/v1', currency: CNY, auth: none,\n" \
+    "         cache: {ttl: 1h}, models: {m: {}}}\n"                  \
+    "  deep: {base_url: 'http://b/v1', currency: CNY, auth: none,\n" \
+    "         models: {m: {}}}\n"
+#define EITHER                            \
+    "currency: CNY\n"                     \
+    "aliases: {chat: [flat/m, deep/m]}\n" \
+    "teams: {t: }\n"
+
+/* `deep` costs more until its cache is read. */
 static const struct yaml doubted = {
-    .vendors = "vendors:\n"
-               "  flat: {base_url: 'http://a/v1', currency: CNY, auth: none,\n"
-               "         cache: {ttl: 1h}, models: {m: {}}}\n"
-               "  deep: {base_url: 'http://b/v1', currency: CNY, auth: none,\n"
-               "         models: {m: {}}}\n",
+    .vendors = FLAT_AND_DEEP,
     .prices = "prices:\n"
               "  flat: {m: {input: 1, cached_input: 0.2, output: 2}}\n"
               "  deep: {m: {input: 1.2, cached_input: 0.02, output: 2}}\n",
-    .policy = "currency: CNY\n"
-              "aliases: {chat: [flat/m, deep/m]}\n"
-              "teams: {t: }\n",
+    .policy = EITHER,
 };
 
 /* The same, but that answers cost next to nothing: nothing but what its cache
  * may be speaks for trying `deep`. */
 static const struct yaml silent = {
-    .vendors = "vendors:\n"
-               "  flat: {base_url: 'http://a/v1', currency: CNY, auth: none,\n"
-               "         cache: {ttl: 1h}, models: {m: {}}}\n"
-               "  deep: {base_url: 'http://b/v1', currency: CNY, auth: none,\n"
-               "         models: {m: {}}}\n",
+    .vendors = FLAT_AND_DEEP,
     .prices = "prices:\n"
               "  flat: {m: {input: 1, cached_input: 0.2, output: 0.01}}\n"
               "  deep: {m: {input: 1.2, cached_input: 0.02, output: 0.01}}\n",
-    .policy = "currency: CNY\n"
-              "aliases: {chat: [flat/m, deep/m]}\n"
-              "teams: {t: }\n",
+    .policy = EITHER,
 };
 
 /* Each cache reads what it has been sent `from` times before. Returns who
